@@ -1,0 +1,89 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { exitCodes } from '../src/domain/exit-codes.ts';
+import { formatProblem } from '../src/domain/problem.ts';
+import { logToKernel, priority } from '../src/effects/kernel-log.ts';
+import { readManifestFile } from '../src/effects/read-manifest.ts';
+import { writeFiles } from '../src/effects/unit-writer.ts';
+import { paths } from '../src/unit/paths.ts';
+import { planUnits, type UnitPlan } from '../src/unit/plan-units.ts';
+
+/** Where the generator reads; everything below `root`. */
+export interface Machine {
+  /** '' for this machine. */
+  readonly root: string;
+  readonly executable: string;
+}
+
+/** The name of the marker comes from this: enough digits that no two manifests of a machine's life meet. */
+export function shortHash(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+}
+
+/** Reads the manifest and decides what to write; undefined when there is nothing to do at all. */
+export async function plan({ root, executable }: Machine): Promise<UnitPlan | undefined> {
+  const source = await readManifestFile(root, paths.manifest);
+  const directories = list(root + paths.secrets);
+  if (source.kind === 'missing' && directories.length === 0) return undefined;
+  return planUnits(
+    {
+      ...(source.kind === 'read' ? { manifest: source.manifest } : {}),
+      problems: source.kind === 'unreadable' ? source.problems : [],
+      visibleNames: source.kind === 'unreadable' ? source.visibleNames : [],
+      directories,
+      listed: lines(root + paths.serviceList),
+    },
+    { executable, memory: canKeepFromSwap(root) ? 'tmpfs-noswap' : 'ramfs' },
+    shortHash,
+  );
+}
+
+/**
+ * systemd.generator(7): writes units into the normal directory. Reads the manifest and nothing else of
+ * weight, touches neither network nor NSS nor other processes, and always ends.
+ *
+ * @returns the exit status: 0, 1 if anything in the manifest is wrong, 73 if nothing could be written
+ */
+export async function generate(normalDirectory: string, machine: Machine): Promise<number> {
+  if (process.env['SYSTEMD_IN_INITRD'] === '1') return exitCodes.ok;
+  try {
+    const result = await plan(machine);
+    if (!result) return exitCodes.ok;
+    for (const problem of result.problems) logToKernel(priority.error, formatProblem(problem));
+    writeFiles(normalDirectory, result.files, result.links);
+    return result.problems.length > 0 ? exitCodes.problems : exitCodes.ok;
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    logToKernel(priority.error, `cannot write units to ${normalDirectory}: ${text}`);
+    return exitCodes.cannotCreate;
+  }
+}
+
+/** `noswap` came with Linux 6.4 and is not for user namespaces; in doubt, ramfs, which is never swapped. */
+function canKeepFromSwap(root: string): boolean {
+  const [release] = lines(`${root}/proc/sys/kernel/osrelease`);
+  const version = /^(\d+)\.(\d+)/.exec(release ?? '');
+  if (!version) return false;
+  const [major, minor] = [Number(version[1]), Number(version[2])];
+  if (major < 6 || (major === 6 && minor < 4)) return false;
+  return lines(`${root}/proc/self/uid_map`).join().trim().replace(/\s+/g, ' ') === '0 0 4294967295';
+}
+
+function lines(path: string): string[] {
+  try {
+    return readFileSync(path, 'utf8').split('\n').filter((line) => line !== '');
+  } catch {
+    return [];
+  }
+}
+
+function list(path: string): string[] {
+  try {
+    return readdirSync(path, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => entry.name)
+      .sort();
+  } catch {
+    return [];
+  }
+}

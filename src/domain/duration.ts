@@ -1,0 +1,48 @@
+const unitSeconds: Readonly<Record<string, number>> = {
+  us: 1e-6,
+  usec: 1e-6,
+  'µs': 1e-6,
+  'μs': 1e-6,
+  ms: 1e-3,
+  msec: 1e-3,
+  '': 1,
+  s: 1,
+  sec: 1,
+  second: 1,
+  seconds: 1,
+  m: 60,
+  min: 60,
+  minute: 60,
+  minutes: 60,
+  h: 3600,
+  hr: 3600,
+  hour: 3600,
+  hours: 3600,
+  d: 86_400,
+  day: 86_400,
+  days: 86_400,
+  w: 604_800,
+  week: 604_800,
+  weeks: 604_800,
+};
+
+/**
+ * Parses a time span as systemd writes them (systemd.time(7), "PARSING TIME SPANS"): `4min`, `1h 30min`,
+ * `1.5h`; a bare number is seconds. Months and years are left out, as nothing here lasts so long.
+ *
+ * @returns seconds, or undefined if it is not a time span
+ */
+export function parseDuration(text: string): number | undefined {
+  const token = /\s*(\d+(?:\.\d+)?)\s*([A-Za-zµμ]*)/y;
+  const trimmed = text.trim();
+  if (trimmed === '' || trimmed.length > 100) return undefined;
+  let seconds = 0;
+  while (token.lastIndex < trimmed.length) {
+    const match = token.exec(trimmed);
+    if (!match) return undefined;
+    const factor = Object.hasOwn(unitSeconds, match[2] ?? '') ? unitSeconds[match[2] ?? ''] : undefined;
+    if (factor === undefined) return undefined;
+    seconds += Number(match[1]) * factor;
+  }
+  return seconds;
+}

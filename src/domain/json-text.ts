@@ -1,0 +1,36 @@
+import type { JsonPath } from './problem.ts';
+
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
+
+/** Where something stands in a text; both count from 1, columns in UTF-16 code units. */
+export interface Position {
+  readonly line: number;
+  readonly column: number;
+}
+
+/** The position of an offset; CR, LF and CRLF end lines. */
+export function positionAt(text: string, offset: number): Position {
+  const before = text.slice(0, offset).split(/\r\n|\n|\r/);
+  return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
+}
+
+/**
+ * Parses JSON when it can be shown, without a parser of our own, that nothing was lost on the way: the
+ * value written out again must be the text without its white space. Duplicate members, unusual escapes and
+ * numbers fail that, and the caller turns to the slow parser with positions (`json-tree.ts`), which the
+ * boot path thus loads only when something is odd.
+ *
+ * @returns undefined if the text needs the slow parser
+ */
+export function parseJsonFast(text: string): { readonly value: Json } | undefined {
+  try {
+    const value = JSON.parse(text) as Json;
+    const dense = text.replace(/("(?:[^"\\]|\\.)*")|[ \t\r\n]+/g, '$1');
+    return dense === JSON.stringify(value) ? { value } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A member or an element by its path. */
+export type Locate = (path: JsonPath, what: 'name' | 'value') => Position | undefined;

@@ -1,0 +1,41 @@
+/** A step into JSON: a member's name or an element's index. */
+export type JsonPath = readonly (string | number)[];
+
+/** Something wrong in a manifest, as data; text is made of it in one place, `formatProblem`. */
+export interface Problem {
+  /** The file, as the user names it. */
+  readonly file: string;
+  /** 1-based, in UTF-16 code units; absent when there is no place in the file to point at. */
+  readonly position?: { readonly line: number; readonly column: number };
+  readonly path?: JsonPath;
+  /** Lower case, no full stop; quotes names and references, never other values. */
+  readonly message: string;
+  readonly hint?: string;
+  /** The service (as written in the manifest) that this costs; absent when it concerns all of them. */
+  readonly service?: string;
+}
+
+const identifier = /^[A-Za-z_][A-Za-z0-9_-]*$/;
+
+/** Formats a path as a normalized JSONPath (RFC 9535, with the shorthand for plain names): `$.services["a@b"]`. */
+export function formatJsonPath(path: JsonPath): string {
+  let text = '$';
+  for (const step of path) {
+    if (typeof step === 'number') text += `[${step}]`;
+    else text += identifier.test(step) ? `.${step}` : `[${JSON.stringify(step)}]`;
+  }
+  return text;
+}
+
+/** Formats a problem as one line: `PATH:LINE:COLUMN: JSONPATH: text (hint)`. */
+export function formatProblem(problem: Problem): string {
+  const place = problem.position ? `:${problem.position.line}:${problem.position.column}` : '';
+  const path = problem.path ? `${formatJsonPath(problem.path)}: ` : '';
+  const hint = problem.hint ? ` (${problem.hint})` : '';
+  return `${problem.file}${place}: ${path}${problem.message}${hint}`;
+}
+
+/** Quotes a name for a message; control characters come out escaped. */
+export function quoteName(name: string): string {
+  return JSON.stringify(name);
+}

@@ -1,0 +1,70 @@
+import { exitCodes } from './exit-codes.ts';
+import type { Failure } from './failure.ts';
+
+/**
+ * Classifies what the 1Password SDK says when a whole call fails: its errors carry a text and nothing else
+ * (docs/notes/onepassword-sdk.md). A text that is not known is transient.
+ */
+export function classifySdkMessage(message: string): Failure {
+  if (/rate limit exceeded$/.test(message)) {
+    return { class: 'rate-limited', exitCode: exitCodes.temporaryFailure, message: '1Password limits the rate of requests' };
+  }
+  if (/invalid service account token|service account token had invalid format|createClient requires/.test(message)) {
+    return {
+      class: 'permanent',
+      exitCode: exitCodes.configuration,
+      message: 'the service account token is damaged',
+      hint: 'it begins with "ops_" and is one line; seal the token again',
+    };
+  }
+  if (/you are not authenticated$|failed to authenticate$/.test(message)) {
+    return {
+      class: 'permanent',
+      exitCode: exitCodes.noPermission,
+      message: '1Password does not accept the service account token',
+      hint: 'it may have been revoked or have expired; create a new one and seal it',
+    };
+  }
+  if (/right permissions/.test(message)) {
+    return {
+      class: 'permanent',
+      exitCode: exitCodes.noPermission,
+      message: 'the service account may not do this',
+      hint: 'give it read access to the vault',
+    };
+  }
+  if (/error sending request$/.test(message)) return transient('1Password could not be reached');
+  if (/internal server error$|unexpected status code in response: 5\d\d/.test(message)) {
+    return transient('1Password reports an internal error');
+  }
+  if (/request timeout$|Unexpected error when retrieving response contents$/.test(message)) {
+    return transient('the connection to 1Password broke off');
+  }
+  return transient('1Password or its SDK failed in an unexpected way');
+}
+
+function transient(message: string): Failure {
+  return { class: 'transient', exitCode: exitCodes.temporaryFailure, message };
+}
+
+const referenceErrors: Readonly<Record<string, string>> = {
+  parsing: 'the secret reference is malformed',
+  vaultNotFound: 'no vault of that name or id',
+  tooManyVaults: 'more than one vault has that name; use its id',
+  itemNotFound: 'no item of that name or id in the vault',
+  tooManyItems: 'more than one item has that name; use its id',
+  noMatchingSections: 'no section of that name in the item',
+  fieldNotFound: 'no field of that name in the item',
+  tooManyMatchingFields: 'more than one field has that name; name the section, or use the id',
+  incompatibleTOTPQueryParameterField: 'the field is not a one-time password',
+  unableToGenerateTotpCode: 'the one-time password has a bad secret',
+  incompatibleSshKeyQueryParameterField: 'the field is not a private key',
+  unsupportedFileFormat: 'the file is not UTF-8 text',
+};
+
+/** Classifies the SDK's error for one reference of a batch; `other` and what is not known are transient. */
+export function classifyReferenceError(reference: string, type: string): Failure {
+  const text = Object.hasOwn(referenceErrors, type) ? referenceErrors[type] : undefined;
+  if (text === undefined) return transient(`${JSON.stringify(reference)}: 1Password could not resolve it this time`);
+  return { class: 'permanent', exitCode: exitCodes.dataError, message: `${JSON.stringify(reference)}: ${text}` };
+}

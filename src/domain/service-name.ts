@@ -1,0 +1,52 @@
+import { quoteName } from './problem.ts';
+
+/** A service as systemd names it: `name` is without `.service`, `base` and `instance` are around its first `@`. */
+export interface ServiceName {
+  readonly name: string;
+  readonly base: string;
+  readonly instance?: string;
+}
+
+export type ServiceNameResult =
+  | { readonly ok: true; readonly service: ServiceName }
+  | { readonly ok: false; readonly message: string };
+
+/** 255 bytes of a unit's name, less those of `-secrets.service` (systemd.unit(5), NAME_MAX). */
+const longestName = 239;
+const otherTypes = /\.(automount|device|mount|path|scope|slice|snapshot|socket|swap|target|timer)$/;
+
+/** Parses a key of `services`: a unit name as in systemd.unit(5), `.service` optional, no template without an instance. */
+export function parseServiceName(key: string): ServiceNameResult {
+  const name = key.endsWith('.service') ? key.slice(0, -'.service'.length) : key;
+  const refuse = (message: string): ServiceNameResult => ({ ok: false, message: `${quoteName(key)} ${message}` });
+  if (name === '') return refuse('is not a unit name: it is empty');
+  const foreign = /[^A-Za-z0-9:_.\\@-]/u.exec(name);
+  if (foreign) {
+    return refuse(`is not a unit name: it has the character ${quoteName(foreign[0])}; systemd-escape gives the name to write`);
+  }
+  if (name.startsWith('@') || name.startsWith('.')) return refuse(`is not a unit name: it begins with "${name[0]}"`);
+  if (name.length > longestName) return refuse(`is longer than the ${longestName} characters that leave room for "-secrets.service"`);
+  const other = otherTypes.exec(name);
+  if (other && key === name) return refuse(`is a ${other[1]} unit; only services get secrets`);
+  if (name.startsWith('unit-secrets')) return refuse('is a name that unit-secrets keeps for itself');
+  const at = name.indexOf('@');
+  if (at < 0) return { ok: true, service: { name, base: name } };
+  const instance = name.slice(at + 1);
+  if (instance === '') return refuse(`is a template; name an instance, such as ${quoteName(`${name}NAME`)}`);
+  return { ok: true, service: { name, base: name.slice(0, at), instance } };
+}
+
+/** A unit that goes with a service: `litellm` and `secrets` give `litellm-secrets`, `a@b` gives `a-secrets@b`. */
+export function companionName(service: ServiceName, suffix: string): string {
+  return `${service.base}-${suffix}${service.instance === undefined ? '' : `@${service.instance}`}`;
+}
+
+/** The name of a service's directories: `:` and `\` mean something else in paths of unit files. */
+export function directoryName(name: string): string {
+  return name.replaceAll(':', ',').replaceAll('\\', '+');
+}
+
+/** The service whose directory this is. */
+export function serviceOfDirectory(directory: string): string {
+  return directory.replaceAll(',', ':').replaceAll('+', '\\');
+}

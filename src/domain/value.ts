@@ -1,0 +1,70 @@
+import { parseSecretReference } from './secret-reference.ts';
+
+/** A piece of a value: text as it stands, or a secret reference to be put in its place. */
+export type ValuePart =
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'reference'; readonly reference: string };
+
+export type ValueResult =
+  | { readonly ok: true; readonly parts: readonly ValuePart[] }
+  | { readonly ok: false; readonly message: string };
+
+/**
+ * Parses a value of the manifest: a secret reference by itself (`op://…`), text with references in
+ * `{{ … }}`, or plain text. `{{ "{{" }}` stands for two braces.
+ */
+export function parseValue(text: string): ValueResult {
+  if (text.startsWith('op://')) {
+    const result = parseSecretReference(text);
+    return result.ok ? { ok: true, parts: [{ kind: 'reference', reference: text }] } : result;
+  }
+  const parts: ValuePart[] = [];
+  let rest = 0;
+  for (;;) {
+    const open = text.indexOf('{{', rest);
+    if (open < 0) break;
+    // a quoted "{{" may itself stand between the braces, so the end is looked for behind it
+    const quoted = /\{\{\s*"\{\{"\s*\}\}/y;
+    quoted.lastIndex = open;
+    const literal = quoted.exec(text);
+    if (open > rest) parts.push({ kind: 'text', text: text.slice(rest, open) });
+    if (literal) {
+      parts.push({ kind: 'text', text: '{{' });
+      rest = open + literal[0].length;
+      continue;
+    }
+    const close = text.indexOf('}}', open + 2);
+    if (close < 0) return { ok: false, message: '"{{" is not closed by "}}"; write {{ "{{" }} for two braces' };
+    const reference = text.slice(open + 2, close).trim();
+    const result = parseSecretReference(reference);
+    if (!result.ok) return { ok: false, message: `between "{{" and "}}": ${result.message}` };
+    parts.push({ kind: 'reference', reference });
+    rest = close + 2;
+  }
+  if (rest < text.length || parts.length === 0) parts.push({ kind: 'text', text: text.slice(rest) });
+  return { ok: true, parts };
+}
+
+/** The distinct references of some values, in order of first appearance. */
+export function referencesOf(values: Iterable<readonly ValuePart[]>): string[] {
+  const references = new Set<string>();
+  for (const parts of values) {
+    for (const part of parts) if (part.kind === 'reference') references.add(part.reference);
+  }
+  return [...references];
+}
+
+/** Puts the resolved values in place, in one pass: what a secret contains is never looked at again. */
+export function composeValue(parts: readonly ValuePart[], resolved: ReadonlyMap<string, string>): string {
+  let text = '';
+  for (const part of parts) {
+    if (part.kind === 'text') {
+      text += part.text;
+      continue;
+    }
+    const value = resolved.get(part.reference);
+    if (value === undefined) throw new Error('a reference was not resolved before its value was composed');
+    text += value;
+  }
+  return text;
+}

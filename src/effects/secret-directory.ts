@@ -1,0 +1,47 @@
+import { closeSync, openSync, readdirSync, renameSync, unlinkSync, writeSync } from 'node:fs';
+
+const temporary = '.new';
+
+/**
+ * Leaves a complete new set of files in a service's directory, or the old one: written aside with its
+ * final mode, renamed, the marker last, markers of earlier sets removed.
+ *
+ * @param environment the text of `env`; undefined if the service has none
+ * @param marker the name of the file that says "complete"
+ * @throws the file system's error; the old files are then still there
+ */
+export function writeSecrets(directory: string, environment: string | undefined, marker: string): void {
+  if (environment !== undefined) {
+    writeNew(`${directory}/${temporary}`, environment, 0o600);
+    renameSync(`${directory}/${temporary}`, `${directory}/env`);
+  } else remove(`${directory}/env`);
+  writeNew(`${directory}/${temporary}`, '', 0o600);
+  renameSync(`${directory}/${temporary}`, `${directory}/${marker}`);
+  for (const name of readdirSync(directory)) {
+    if (name.startsWith('.ok-') && name !== marker) remove(`${directory}/${name}`);
+  }
+}
+
+/** Writes a file that did not exist, born with its mode; one left by a killed run is removed first. */
+export function writeNew(path: string, content: string | Uint8Array, mode: number): void {
+  remove(path);
+  const descriptor = openSync(path, 'wx', mode);
+  try {
+    const bytes = Buffer.from(content);
+    for (let written = 0; written < bytes.length; ) written += writeSync(descriptor, bytes, written);
+  } catch (error) {
+    closeSync(descriptor);
+    remove(path);
+    throw error;
+  }
+  closeSync(descriptor);
+}
+
+/** Removes a file if it is there. */
+export function remove(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+  }
+}

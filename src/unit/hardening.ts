@@ -1,0 +1,73 @@
+import type { Setting } from './unit-file.ts';
+
+/**
+ * What Bun takes from its environment before any of our code runs, and what would weaken or redirect TLS
+ * (docs/notes/bun.md): a unit never needs it. Children get an environment made from scratch.
+ */
+const unwanted = [
+  'BUN_OPTIONS',
+  'BUN_BE_BUN',
+  'BUN_CONFIG_VERBOSE_FETCH',
+  'BUN_INSPECT',
+  'BUN_INSPECT_PRELOAD',
+  'BUN_JSC_useJIT',
+  'BUN_JSC_dumpOptions',
+  'BUN_JSC_logGC',
+  'NODE_OPTIONS',
+  'NODE_TLS_REJECT_UNAUTHORIZED',
+  'NODE_EXTRA_CA_CERTS',
+  'SSL_CERT_FILE',
+  'SSL_CERT_DIR',
+  'HTTP_PROXY',
+  'HTTPS_PROXY',
+  'http_proxy',
+  'https_proxy',
+];
+
+/**
+ * The sandbox of a generated service: a oneshot run as root which reads root's files and writes its own
+ * runtime directories only. `ReadOnlyPaths=/run` closes a gap that `ProtectSystem=strict` leaves beside
+ * `ProtectControlGroups=` and its like; `TemporaryFileSystem=` hides all other services' secrets.
+ */
+export function hardening(options: {
+  /** The SDK's sign-in takes 30 times as long without a JIT compiler, so units that run it keep theirs. */
+  readonly jit: boolean;
+  readonly network: boolean;
+  readonly home: 'yes' | 'read-only';
+}): Setting[] {
+  return [
+    ['UMask', '0077'],
+    ['LimitCORE', '0'],
+    ['UnsetEnvironment', unwanted.join(' ')],
+    ['CapabilityBoundingSet', ''],
+    ['AmbientCapabilities', ''],
+    ['NoNewPrivileges', 'yes'],
+    ['LockPersonality', 'yes'],
+    ['KeyringMode', 'private'],
+    ...(options.jit ? [] : [['MemoryDenyWriteExecute', 'yes'] as const]),
+    ['PrivateDevices', 'yes'],
+    ['PrivateMounts', 'yes'],
+    ...(options.network ? [] : [['PrivateNetwork', 'yes'] as const]),
+    ['PrivateTmp', 'yes'],
+    ['ProtectClock', 'yes'],
+    ['ProtectControlGroups', 'yes'],
+    ['ProtectHome', options.home],
+    ['ProtectHostname', 'yes'],
+    ['ProtectKernelLogs', 'yes'],
+    ['ProtectKernelModules', 'yes'],
+    ['ProtectKernelTunables', 'yes'],
+    ['ProtectProc', 'invisible'],
+    ['ProtectSystem', 'strict'],
+    ['ReadOnlyPaths', '/run'],
+    ['TemporaryFileSystem', '/run/unit-secrets:ro'],
+    ['RemoveIPC', 'yes'],
+    ['RestrictAddressFamilies', options.network ? 'AF_UNIX AF_INET AF_INET6 AF_NETLINK' : 'AF_UNIX'],
+    ['RestrictNamespaces', 'yes'],
+    ['RestrictRealtime', 'yes'],
+    ['RestrictSUIDSGID', 'yes'],
+    ['SystemCallArchitectures', 'native'],
+    ['SystemCallErrorNumber', 'EPERM'],
+    ['SystemCallFilter', '@system-service'],
+    ['SystemCallFilter', '~@privileged @resources'],
+  ];
+}
