@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { exitCodes } from '../src/domain/exit-codes.ts';
+import { type ExitCode, exitCodes } from '../src/domain/exit-codes.ts';
 import { formatProblem } from '../src/domain/problem.ts';
 import { logToKernel, priority } from '../src/effects/kernel-log.ts';
 import { readManifestFile } from '../src/effects/read-manifest.ts';
+import { shortHash } from '../src/effects/short-hash.ts';
 import { writeFiles } from '../src/effects/unit-writer.ts';
 import { paths } from '../src/unit/paths.ts';
 import { planUnits, type UnitPlan } from '../src/unit/plan-units.ts';
@@ -13,11 +13,6 @@ export interface Machine {
   /** '' for this machine. */
   readonly root: string;
   readonly executable: string;
-}
-
-/** The name of the marker comes from this: enough digits that no two manifests of a machine's life meet. */
-export function shortHash(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }
 
 /** Reads the manifest and decides what to write; undefined when there is nothing to do at all. */
@@ -44,7 +39,7 @@ export async function plan({ root, executable }: Machine): Promise<UnitPlan | un
  *
  * @returns the exit status: 0, 1 if anything in the manifest is wrong, 73 if nothing could be written
  */
-export async function generate(normalDirectory: string, machine: Machine): Promise<number> {
+export async function generate(normalDirectory: string, machine: Machine): Promise<ExitCode> {
   if (process.env['SYSTEMD_IN_INITRD'] === '1') return exitCodes.ok;
   try {
     const result = await plan(machine);
@@ -71,7 +66,9 @@ function canKeepFromSwap(root: string): boolean {
 
 function lines(path: string): string[] {
   try {
-    return readFileSync(path, 'utf8').split('\n').filter((line) => line !== '');
+    return readFileSync(path, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '');
   } catch {
     return [];
   }

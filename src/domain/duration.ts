@@ -1,8 +1,8 @@
 const unitSeconds: Readonly<Record<string, number>> = {
   us: 1e-6,
   usec: 1e-6,
-  'µs': 1e-6,
-  'μs': 1e-6,
+  µs: 1e-6,
+  μs: 1e-6,
   ms: 1e-3,
   msec: 1e-3,
   '': 1,

@@ -6,7 +6,8 @@ const encoder = new TextEncoder();
 
 /** Why a value cannot stand in an environment file, or undefined if it can. Never quotes the value. */
 export function environmentValueProblem(name: string, value: string): string | undefined {
-  if (value.includes('\0')) return `the value of ${name} contains a NUL byte, which no environment variable can carry`;
+  if (value.includes('\0'))
+    return `the value of ${name} contains a NUL byte, which no environment variable can carry`;
   if (!value.isWellFormed()) return `the value of ${name} is not valid Unicode`;
   if (noncharacters.test(value)) {
     return `the value of ${name} contains a Unicode noncharacter, which systemd does not accept in environment files`;
@@ -22,7 +23,9 @@ export function environmentValueProblem(name: string, value: string): string | u
  * (systemd.exec(5), "EnvironmentFile="; the parser is described in docs/notes/systemd.md).
  * Check each value with `environmentValueProblem` first.
  */
-export function serialiseEnvironmentFile(variables: Iterable<readonly [name: string, value: string]>): string {
+export function serialiseEnvironmentFile(
+  variables: Iterable<readonly [name: string, value: string]>,
+): string {
   let text = '';
   for (const [name, value] of variables) text += `${name}="${value.replace(/["\\`$]/g, '\\$&')}"\n`;
   return text;

@@ -5,7 +5,11 @@ import type { JsonPath } from './problem.ts';
 export interface JsonTree {
   /** What could be made out; complete only if there are no errors. */
   readonly value: Json | undefined;
-  readonly errors: readonly { readonly position: Position; readonly message: string; readonly path?: JsonPath }[];
+  readonly errors: readonly {
+    readonly position: Position;
+    readonly message: string;
+    readonly path?: JsonPath;
+  }[];
   readonly locate: Locate;
 }
 
@@ -63,7 +67,8 @@ function build(
   text: string,
   errors: { position: Position; message: string; path?: JsonPath }[],
 ): Json {
-  if (node.type === 'array') return (node.children ?? []).map((child, i) => build(child, [...path, i], text, errors));
+  if (node.type === 'array')
+    return (node.children ?? []).map((child, i) => build(child, [...path, i], text, errors));
   if (node.type !== 'object') return (node.value ?? null) as Json;
   // no prototype: a member may be called __proto__
   const members: Record<string, Json> = Object.create(null);
@@ -73,7 +78,11 @@ function build(
     const key = String(name.value);
     const memberPath = [...path, key];
     if (Object.hasOwn(members, key)) {
-      errors.push({ position: positionAt(text, name.offset), path: memberPath, message: 'this member is given twice' });
+      errors.push({
+        position: positionAt(text, name.offset),
+        path: memberPath,
+        message: 'this member is given twice',
+      });
     }
     const value = child ? build(child, memberPath, text, errors) : null;
     if (!Object.hasOwn(members, key)) members[key] = value;
@@ -81,7 +90,12 @@ function build(
   return members;
 }
 
-function locate(text: string, root: Node | undefined, path: JsonPath, what: 'name' | 'value'): Position | undefined {
+function locate(
+  text: string,
+  root: Node | undefined,
+  path: JsonPath,
+  what: 'name' | 'value',
+): Position | undefined {
   let node = root;
   let name: Node | undefined;
   for (const step of path) {

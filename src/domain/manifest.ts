@@ -103,7 +103,8 @@ class Reader {
     } else {
       this.#members(value, [], topMembers, laterTopMembers);
       if (value['$schema'] !== undefined) this.#string(value['$schema'], ['$schema']);
-      if (value['version'] === undefined) this.#add([], 'the member "version" is missing', 'add "version": 1');
+      if (value['version'] === undefined)
+        this.#add([], 'the member "version" is missing', 'add "version": 1');
       else if (value['version'] !== 1) this.#add(['version'], 'the version must be the number 1');
       provider = this.#provider(value['provider']);
       token = this.#token(value['token']);
@@ -137,14 +138,21 @@ class Reader {
     for (const name of Object.keys(value)) {
       if (known.includes(name)) continue;
       if (later.includes(name)) {
-        this.#add([...path, name], `${quoteName(name)} is not supported by this version yet`, 'remove it', 'name');
+        this.#add(
+          [...path, name],
+          `${quoteName(name)} is not supported by this version yet`,
+          'remove it',
+          'name',
+        );
         continue;
       }
       const near = nearest(name, known);
       this.#add(
         [...path, name],
         `unknown member ${quoteName(name)}`,
-        near === undefined ? `known are ${known.map(quoteName).join(', ')}` : `did you mean ${quoteName(near)}?`,
+        near === undefined
+          ? `known are ${known.map(quoteName).join(', ')}`
+          : `did you mean ${quoteName(near)}?`,
         'name',
       );
     }
@@ -185,11 +193,15 @@ class Reader {
       this.#members(value, path, ['type', 'path', 'identity']);
       return {
         type: 'age-vault',
-        path: value['path'] === undefined ? '/etc/unit-secrets/vault.age' : this.#path(value['path'], [...path, 'path']),
+        path:
+          value['path'] === undefined
+            ? '/etc/unit-secrets/vault.age'
+            : this.#path(value['path'], [...path, 'path']),
         identities: this.#identities(value['identity'], [...path, 'identity']),
       };
     }
-    if (value['type'] === undefined) this.#add(path, 'the member "type" is missing', `one of ${types.map(quoteName).join(', ')}`);
+    if (value['type'] === undefined)
+      this.#add(path, 'the member "type" is missing', `one of ${types.map(quoteName).join(', ')}`);
     else if (value['type'] !== '1password') {
       const type = this.#string(value['type'], [...path, 'type']);
       if (type !== undefined) {
@@ -197,7 +209,9 @@ class Reader {
         this.#add(
           [...path, 'type'],
           `unknown provider ${quoteName(type)}`,
-          near === undefined ? `known are ${types.map(quoteName).join(', ')}` : `did you mean ${quoteName(near)}?`,
+          near === undefined
+            ? `known are ${types.map(quoteName).join(', ')}`
+            : `did you mean ${quoteName(near)}?`,
         );
       }
     } else this.#members(value, path, ['type']);
@@ -219,7 +233,8 @@ class Reader {
       this.#add(path, 'must say where the token is', '{"age": PATH} or {"file": PATH}');
     }
     if (hasFile) {
-      if (value['identity'] !== undefined) this.#add([...path, 'identity'], '"identity" goes with "age" only', undefined, 'name');
+      if (value['identity'] !== undefined)
+        this.#add([...path, 'identity'], '"identity" goes with "age" only', undefined, 'name');
       return { kind: 'file', path: this.#path(value['file'], [...path, 'file']) };
     }
     if (!hasAge) return defaultToken;
@@ -262,7 +277,11 @@ class Reader {
     return fallback;
   }
 
-  #services(value: Json | undefined, services: Service[], broken: { name: ServiceName; problems: Problem[] }[]): void {
+  #services(
+    value: Json | undefined,
+    services: Service[],
+    broken: { name: ServiceName; problems: Problem[] }[],
+  ): void {
     if (value === undefined) return;
     if (!isObject(value)) {
       this.#add(['services'], `must be an object, this is ${kindOf(value)}`);
@@ -280,20 +299,28 @@ class Reader {
         continue;
       }
       const other = seen.get(parsed.service.name);
-      if (other !== undefined) this.#add(path, `${quoteName(key)} is the same service as ${quoteName(other)}`, undefined, 'name');
+      if (other !== undefined)
+        this.#add(path, `${quoteName(key)} is the same service as ${quoteName(other)}`, undefined, 'name');
       seen.set(parsed.service.name, key);
       const service = this.#serviceEntry(value[key], path, parsed.service);
       read.push({ key, name: parsed.service, service, first, last: this.#problems.length });
     }
     const generated = new Map(
-      read.flatMap(({ key, name }) => ['secrets', 'config'].map((suffix) => [companionName(name, suffix), key] as const)),
+      read.flatMap(({ key, name }) =>
+        ['secrets', 'config'].map((suffix) => [companionName(name, suffix), key] as const),
+      ),
     );
     for (const { key, name, service, first, last } of read) {
       this.#service = name.name;
       const problems = this.#problems.slice(first, last);
       const owner = generated.get(name.name);
       if (owner !== undefined) {
-        this.#add(['services', key], `${quoteName(key)} is the name of a unit generated for ${quoteName(owner)}`, undefined, 'name');
+        this.#add(
+          ['services', key],
+          `${quoteName(key)} is the name of a unit generated for ${quoteName(owner)}`,
+          undefined,
+          'name',
+        );
         continue;
       }
       const earlier = broken.find((entry) => entry.name.name === name.name);
@@ -316,7 +343,8 @@ class Reader {
     this.#members(value, path, serviceMembers, laterServiceMembers);
     const variables = value['environment'];
     if (variables === undefined) {
-      if (Object.keys(value).length === 0) this.#add(path, 'the service is given nothing', 'add "environment"');
+      if (Object.keys(value).length === 0)
+        this.#add(path, 'the service is given nothing', 'add "environment"');
       return { name, environment };
     }
     const environmentPath = [...path, 'environment'];

@@ -7,9 +7,17 @@ import type { Failure } from './failure.ts';
  */
 export function classifySdkMessage(message: string): Failure {
   if (/rate limit exceeded$/.test(message)) {
-    return { class: 'rate-limited', exitCode: exitCodes.temporaryFailure, message: '1Password limits the rate of requests' };
+    return {
+      class: 'rate-limited',
+      exitCode: exitCodes.temporaryFailure,
+      message: '1Password limits the rate of requests',
+    };
   }
-  if (/invalid service account token|service account token had invalid format|createClient requires/.test(message)) {
+  if (
+    /invalid service account token|service account token had invalid format|createClient requires/.test(
+      message,
+    )
+  ) {
     return {
       class: 'permanent',
       exitCode: exitCodes.configuration,
@@ -65,6 +73,11 @@ const referenceErrors: Readonly<Record<string, string>> = {
 /** Classifies the SDK's error for one reference of a batch; `other` and what is not known are transient. */
 export function classifyReferenceError(reference: string, type: string): Failure {
   const text = Object.hasOwn(referenceErrors, type) ? referenceErrors[type] : undefined;
-  if (text === undefined) return transient(`${JSON.stringify(reference)}: 1Password could not resolve it this time`);
-  return { class: 'permanent', exitCode: exitCodes.dataError, message: `${JSON.stringify(reference)}: ${text}` };
+  if (text === undefined)
+    return transient(`${JSON.stringify(reference)}: 1Password could not resolve it this time`);
+  return {
+    class: 'permanent',
+    exitCode: exitCodes.dataError,
+    message: `${JSON.stringify(reference)}: ${text}`,
+  };
 }

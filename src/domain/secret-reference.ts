@@ -32,7 +32,8 @@ export function parseSecretReference(text: string): SecretReferenceResult {
   }
   const names = parts.length === 3 ? ['vault', 'item', 'field'] : ['vault', 'item', 'section', 'field'];
   for (const [index, part] of parts.entries()) {
-    if (part.trim() === '') return { ok: false, message: `the ${names[index]} part of the reference is empty` };
+    if (part.trim() === '')
+      return { ok: false, message: `the ${names[index]} part of the reference is empty` };
     const bad = foreign.exec(part);
     if (bad) {
       return {

@@ -18,14 +18,21 @@ const otherTypes = /\.(automount|device|mount|path|scope|slice|snapshot|socket|s
 /** Parses a key of `services`: a unit name as in systemd.unit(5), `.service` optional, no template without an instance. */
 export function parseServiceName(key: string): ServiceNameResult {
   const name = key.endsWith('.service') ? key.slice(0, -'.service'.length) : key;
-  const refuse = (message: string): ServiceNameResult => ({ ok: false, message: `${quoteName(key)} ${message}` });
+  const refuse = (message: string): ServiceNameResult => ({
+    ok: false,
+    message: `${quoteName(key)} ${message}`,
+  });
   if (name === '') return refuse('is not a unit name: it is empty');
   const foreign = /[^A-Za-z0-9:_.\\@-]/u.exec(name);
   if (foreign) {
-    return refuse(`is not a unit name: it has the character ${quoteName(foreign[0])}; systemd-escape gives the name to write`);
+    return refuse(
+      `is not a unit name: it has the character ${quoteName(foreign[0])}; systemd-escape gives the name to write`,
+    );
   }
-  if (name.startsWith('@') || name.startsWith('.')) return refuse(`is not a unit name: it begins with "${name[0]}"`);
-  if (name.length > longestName) return refuse(`is longer than the ${longestName} characters that leave room for "-secrets.service"`);
+  if (name.startsWith('@') || name.startsWith('.'))
+    return refuse(`is not a unit name: it begins with "${name[0]}"`);
+  if (name.length > longestName)
+    return refuse(`is longer than the ${longestName} characters that leave room for "-secrets.service"`);
   const other = otherTypes.exec(name);
   if (other && key === name) return refuse(`is a ${other[1]} unit; only services get secrets`);
   if (name.startsWith('unit-secrets')) return refuse('is a name that unit-secrets keeps for itself');

@@ -34,7 +34,8 @@ export function parseValue(text: string): ValueResult {
       continue;
     }
     const close = text.indexOf('}}', open + 2);
-    if (close < 0) return { ok: false, message: '"{{" is not closed by "}}"; write {{ "{{" }} for two braces' };
+    if (close < 0)
+      return { ok: false, message: '"{{" is not closed by "}}"; write {{ "{{" }} for two braces' };
     const reference = text.slice(open + 2, close).trim();
     const result = parseSecretReference(reference);
     if (!result.ok) return { ok: false, message: `between "{{" and "}}": ${result.message}` };

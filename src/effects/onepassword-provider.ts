@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
-import { classifyReferenceError, classifySdkMessage } from '../domain/sdk-failure.ts';
 import { exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
 import type { Provider, Resolution } from '../domain/provider.ts';
+import { classifyReferenceError, classifySdkMessage } from '../domain/sdk-failure.ts';
 import type { BatchAnswer } from './onepassword-sdk.ts';
 
 /** How much a child may answer: far more than systemd could take. */
@@ -27,7 +27,8 @@ export function onePasswordProvider(options: {
       const resolutions = new Map<string, Resolution>();
       for (const reference of references) {
         const one = Object.hasOwn(answer.results, reference) ? answer.results[reference] : undefined;
-        if (one && 'value' in one && typeof one.value === 'string') resolutions.set(reference, { ok: true, value: one.value });
+        if (one && 'value' in one && typeof one.value === 'string')
+          resolutions.set(reference, { ok: true, value: one.value });
         else {
           const type = one && 'error' in one && typeof one.error === 'string' ? one.error : 'other';
           resolutions.set(reference, { ok: false, failure: classifyReferenceError(reference, type) });
@@ -39,7 +40,11 @@ export function onePasswordProvider(options: {
 }
 
 function callChild(
-  options: { readonly command: readonly [string, ...string[]]; readonly token: string; readonly deadline: number },
+  options: {
+    readonly command: readonly [string, ...string[]];
+    readonly token: string;
+    readonly deadline: number;
+  },
   references: readonly string[],
 ): Promise<BatchAnswer> {
   const fail = (message: string) =>

@@ -12,7 +12,11 @@ export type BatchAnswer =
  * Resolves references with the official SDK: one sign-in, one batch. Runs in a process of its own, as the
  * SDK has no timeout, can trap, and blocks the event loop while it signs in.
  */
-export async function resolveWithSdk(token: string, references: readonly string[], version: string): Promise<BatchAnswer> {
+export async function resolveWithSdk(
+  token: string,
+  references: readonly string[],
+  version: string,
+): Promise<BatchAnswer> {
   try {
     // the client is kept referenced until the end: the SDK frees what it thinks nobody holds
     const client = await createClient({

@@ -47,19 +47,27 @@ export async function readManifestFile(root: string, path: string): Promise<Mani
     }));
     return { kind: 'unreadable', problems, visibleNames: visibleNames(tree.value) };
   }
-  return { kind: 'read', manifest: withDuplicates(readManifest(tree.value, path, tree.locate), tree.errors, path) };
+  return {
+    kind: 'read',
+    manifest: withDuplicates(readManifest(tree.value, path, tree.locate), tree.errors, path),
+  };
 }
 
 /** Adds duplicate members to the problems of the services they are in. */
 function withDuplicates(
   manifest: Manifest,
-  errors: readonly { position: { line: number; column: number }; message: string; path?: readonly (string | number)[] }[],
+  errors: readonly {
+    position: { line: number; column: number };
+    message: string;
+    path?: readonly (string | number)[];
+  }[],
   file: string,
 ): Manifest {
   if (errors.length === 0) return manifest;
   const known = [...manifest.services.map(({ name }) => name), ...manifest.broken.map(({ name }) => name)];
   const duplicates = errors.map(({ position, message, path = [] }): Problem => {
-    const key = path[0] === 'services' && path.length > 1 ? String(path[1]).replace(/\.service$/, '') : undefined;
+    const key =
+      path[0] === 'services' && path.length > 1 ? String(path[1]).replace(/\.service$/, '') : undefined;
     const service = known.find((name) => name.name === key)?.name;
     return { file, position, path, message, ...(service === undefined ? {} : { service }) };
   });
@@ -88,7 +96,8 @@ function visibleNames(value: Json | undefined): string[] {
   const names: string[] = [];
   for (const [key, member] of Object.entries(value)) {
     if (key !== 'services' && nearest(key, ['services']) === undefined) continue;
-    if (typeof member === 'object' && member !== null && !Array.isArray(member)) names.push(...Object.keys(member));
+    if (typeof member === 'object' && member !== null && !Array.isArray(member))
+      names.push(...Object.keys(member));
   }
   return names;
 }
@@ -99,7 +108,11 @@ function exists(path: string): boolean {
     return true;
   } catch (error) {
     // anything but "no such entry" means that there may well be one
-    return !(error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'));
+    return !(
+      error instanceof Error &&
+      'code' in error &&
+      (error.code === 'ENOENT' || error.code === 'ENOTDIR')
+    );
   }
 }
 

@@ -7,7 +7,11 @@ import type { GeneratedFile, GeneratedLink } from '../unit/plan-units.ts';
  *
  * @throws the file system's error, with the path in it
  */
-export function writeFiles(directory: string, files: readonly GeneratedFile[], links: readonly GeneratedLink[]): void {
+export function writeFiles(
+  directory: string,
+  files: readonly GeneratedFile[],
+  links: readonly GeneratedLink[],
+): void {
   mkdirSync(directory, { recursive: true });
   for (const file of files) {
     const { path, temporary } = place(directory, file.path);

@@ -44,17 +44,27 @@ export async function fetchSecrets(plan: FetchPlan, world: FetchWorld): Promise<
   const values = plan.environment.map(([name, text]): readonly [string, readonly ValuePart[]] => {
     const parsed = parseValue(text);
     if (parsed.ok) return [name, parsed.parts];
-    throw new FailureError({ class: 'permanent', exitCode: exitCodes.dataError, message: `${name}: ${parsed.message}` });
+    throw new FailureError({
+      class: 'permanent',
+      exitCode: exitCodes.dataError,
+      message: `${name}: ${parsed.message}`,
+    });
   });
   const references = referencesOf(values.map(([, parts]) => parts));
   const deadline = world.now() + plan.timeout * 1000;
-  const resolved = references.length === 0 ? new Map<string, string>() : await resolveAll(references, plan, world, deadline);
+  const resolved =
+    references.length === 0 ? new Map<string, string>() : await resolveAll(references, plan, world, deadline);
 
   const variables = values.map(([name, parts]) => [name, composeValue(parts, resolved)] as const);
   for (const [name, value] of variables) {
     const problem = environmentValueProblem(name, value);
     if (problem === undefined) continue;
-    throw new FailureError({ class: 'permanent', exitCode: exitCodes.dataError, message: problem, hint: 'change the value in the vault' });
+    throw new FailureError({
+      class: 'permanent',
+      exitCode: exitCodes.dataError,
+      message: problem,
+      hint: 'change the value in the vault',
+    });
   }
   world.write(variables.length > 0 ? serialiseEnvironmentFile(variables) : undefined);
 }
@@ -77,7 +87,10 @@ async function resolveAll(
     });
     if (outcome === undefined) break;
     if (outcome.ok) {
-      world.log('info', `try ${tried + 1} of ${plan.tries}: fetched ${references.length} secret${references.length === 1 ? '' : 's'}`);
+      world.log(
+        'info',
+        `try ${tried + 1} of ${plan.tries}: fetched ${references.length} secret${references.length === 1 ? '' : 's'}`,
+      );
       return outcome.values;
     }
     last = outcome.failure;
@@ -107,10 +120,17 @@ async function tryOnce(provider: Provider, references: readonly string[]): Promi
     // a permanent one cannot be helped by another try; else the first speaks for all
     const chosen = failures.find((failure) => failure.class === 'permanent') ?? failures[0];
     const permanent = failures.filter((failure) => failure.class === 'permanent');
-    const failure = chosen ?? { class: 'transient', exitCode: exitCodes.temporaryFailure, message: 'the provider left references unanswered' };
+    const failure = chosen ?? {
+      class: 'transient',
+      exitCode: exitCodes.temporaryFailure,
+      message: 'the provider left references unanswered',
+    };
     return {
       ok: false,
-      failure: permanent.length > 1 ? { ...failure, message: permanent.map(({ message }) => message).join('; ') } : failure,
+      failure:
+        permanent.length > 1
+          ? { ...failure, message: permanent.map(({ message }) => message).join('; ') }
+          : failure,
     };
   } catch (error) {
     if (error instanceof FailureError) return { ok: false, failure: error.failure };

@@ -208,7 +208,10 @@ export function brokenServiceUnits(
         },
         {
           name: xSecretsSection,
-          settings: [xSetting('Service', `${name.name}.service`), ...messages.map((text) => xSetting('Error', text))],
+          settings: [
+            xSetting('Service', `${name.name}.service`),
+            ...messages.map((text) => xSetting('Error', text)),
+          ],
         },
       ],
     },
@@ -285,7 +288,10 @@ export function tokenServiceUnit(services: readonly ServiceName[], context: Unit
       {
         name: 'Unit',
         settings: [
-          ['Description', needsToken ? 'Open the 1Password service account token' : 'Prepare for fetching secrets'],
+          [
+            'Description',
+            needsToken ? 'Open the 1Password service account token' : 'Prepare for fetching secrets',
+          ],
           sourcePath,
           documentation,
           ['StartLimitIntervalSec', '0'],
@@ -317,7 +323,9 @@ export function tokenServiceUnit(services: readonly ServiceName[], context: Unit
           ...(needsToken
             ? [
                 xSetting(context.token.kind === 'age' ? 'TokenAge' : 'TokenFile', context.token.path),
-                ...(context.token.kind === 'age' ? context.token.identities.map((p) => xSetting('Identity', p)) : []),
+                ...(context.token.kind === 'age'
+                  ? context.token.identities.map((p) => xSetting('Identity', p))
+                  : []),
               ]
             : []),
           ...services.map((name) => xSetting('KnownService', `${name.name}.service`)),
@@ -328,13 +336,20 @@ export function tokenServiceUnit(services: readonly ServiceName[], context: Unit
 }
 
 /** The unit that fails with what is wrong with the manifest as a whole, so that `systemctl --failed` shows it. */
-export function manifestUnit(messages: readonly string[], context: Pick<UnitContext, 'executable'>): UnitFile {
+export function manifestUnit(
+  messages: readonly string[],
+  context: Pick<UnitContext, 'executable'>,
+): UnitFile {
   return {
     path: 'unit-secrets-manifest.service',
     sections: [
       {
         name: 'Unit',
-        settings: [['Description', `Report errors in ${lineText(paths.manifest)}`], sourcePath, documentation],
+        settings: [
+          ['Description', `Report errors in ${lineText(paths.manifest)}`],
+          sourcePath,
+          documentation,
+        ],
       },
       {
         name: 'Service',
@@ -342,7 +357,9 @@ export function manifestUnit(messages: readonly string[], context: Pick<UnitCont
           ['Type', 'oneshot'],
           ['TimeoutStartSec', '30s'],
           ['ExecStart', `${quoteProgram(context.executable)} fetch --manifest`],
-          ...hardening({ jit: false, network: false, home: 'yes' }).filter(([name]) => name !== 'TemporaryFileSystem'),
+          ...hardening({ jit: false, network: false, home: 'yes' }).filter(
+            ([name]) => name !== 'TemporaryFileSystem',
+          ),
         ],
       },
       { name: xSecretsSection, settings: messages.map((text) => xSetting('Error', text)) },
