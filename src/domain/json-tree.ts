@@ -40,8 +40,12 @@ export function parseJsonTree(text: string): JsonTree {
   if (text.trim() === '') errors.push({ position: { line: 1, column: 1 }, message: 'the file is empty' });
   else {
     for (const error of parseErrors) {
+      const position = positionAt(text, error.offset);
+      // one slip makes many errors at the place where the parser gives up: the first says it
+      const last = errors.at(-1)?.position;
+      if (last?.line === position.line && last.column === position.column) continue;
       const code = printParseErrorCode(error.error);
-      errors.push({ position: positionAt(text, error.offset), message: messages[code] ?? code });
+      errors.push({ position, message: messages[code] ?? code });
     }
   }
   const value = root ? build(root, [], text, errors) : undefined;
