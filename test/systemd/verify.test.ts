@@ -15,6 +15,11 @@ function servicesOf(tree: Tree): readonly string[] {
     .map((path) => path.slice(0, path.lastIndexOf('.d/')));
 }
 
+/** On verify's command line what follows a colon is an alias: such units are checked under another name. */
+function withoutColon(path: string): string {
+  return path.replaceAll(':', '_');
+}
+
 describe.each(['bookworm', 'trixie'] as const)('systemd-analyze verify of %s', (suite) => {
   let machine: Container;
   beforeAll(async () => {
@@ -28,15 +33,17 @@ describe.each(['bookworm', 'trixie'] as const)('systemd-analyze verify of %s', (
 
   test.each(fixtureNames())('finds nothing to say about %s', async (name) => {
     const tree = readTree(join(fixturesDirectory, name, 'expected'));
-    const directory = `/tmp/${name}`;
-    for (const [path, content] of Object.entries(tree)) {
-      if (!content.startsWith('-> ')) await machine.writeFile(`${directory}/${path}`, content);
-    }
     const services = servicesOf(tree);
-    for (const service of services) {
-      await machine.writeFile(`${directory}/${service}`, '[Service]\nExecStart=/bin/true\n');
+    const files = [
+      ...Object.entries(tree).filter(([, content]) => !content.startsWith('-> ')),
+      ...services.map((service) => [service, '[Service]\nExecStart=/bin/true\n'] as const),
+    ];
+    const directory = `/tmp/${name}`;
+    for (const [path, content] of files) {
+      await machine.writeFile(`${directory}/${path}`, content);
+      if (path.includes(':')) await machine.writeFile(`${directory}/${withoutColon(path)}`, content);
     }
-    const units = [...unitsOf(tree), ...services];
+    const units = [...unitsOf(tree), ...services].map(withoutColon);
     if (units.length === 0) return;
     // its exit status says little: unknown settings and bad values are only warned about
     const { stdout, stderr } = await machine.exec(['systemd-analyze', '--man=no', 'verify', ...units], {
