@@ -24,7 +24,7 @@ export async function plan({ root, executable }: Machine): Promise<UnitPlan | un
     {
       ...(source.kind === 'read' ? { manifest: source.manifest } : {}),
       problems: source.kind === 'unreadable' ? source.problems : [],
-      visibleNames: source.kind === 'unreadable' ? source.visibleNames : [],
+      visibleNames: source.kind === 'missing' ? [] : source.visibleNames,
       directories,
       listed: lines(root + paths.serviceList),
     },

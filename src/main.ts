@@ -1,5 +1,5 @@
 import { generate } from '../generators/unit-secrets-generator.ts';
-import type { ExitCode } from './domain/exit-codes.ts';
+import { type ExitCode, exitCodes } from './domain/exit-codes.ts';
 
 /**
  * systemd calls a generator with one or three absolute directories and nothing else
@@ -34,7 +34,12 @@ main(process.argv.slice(2)).then(
     // not exit(): output on a pipe is still on its way
     process.exitCode = exitCode;
   },
-  () => {
-    process.exitCode = 70;
+  (error: unknown) => {
+    // commands report their own errors: only what could not even be loaded ends here
+    const kind = error instanceof Error ? error.name : typeof error;
+    process.stderr.write(
+      `this is a bug in unit-secrets: cannot start: unexpected ${kind} (please report it)\n`,
+    );
+    process.exitCode = exitCodes.software;
   },
 );

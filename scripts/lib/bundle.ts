@@ -20,6 +20,8 @@ export async function bundle(
     bundle: true,
     format: 'cjs',
     platform: 'node',
+    // the other form of jsonc-parser (UMD) hides its imports from a bundler
+    mainFields: ['module', 'main'],
     target: 'es2024',
     minify: true,
     legalComments: 'none',

@@ -35,7 +35,7 @@ const unitSeconds: Readonly<Record<string, number>> = {
 export function parseDuration(text: string): number | undefined {
   const token = /\s*(\d+(?:\.\d+)?)\s*([A-Za-zµμ]*)/y;
   const trimmed = text.trim();
-  if (trimmed === '' || trimmed.length > 100) return undefined;
+  if (trimmed === '' || text.length > 100) return undefined;
   let seconds = 0;
   while (token.lastIndex < trimmed.length) {
     const match = token.exec(trimmed);

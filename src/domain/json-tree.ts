@@ -37,8 +37,14 @@ export function parseJsonTree(text: string): JsonTree {
   const parseErrors: ParseError[] = [];
   const root = parseTree(text, parseErrors, { disallowComments: true, allowTrailingComma: false });
   const errors: { position: Position; message: string; path?: JsonPath }[] = [];
-  if (text.trim() === '') errors.push({ position: { line: 1, column: 1 }, message: 'the file is empty' });
-  else {
+  const start = { line: 1, column: 1 };
+  if (text.trim() === '') errors.push({ position: start, message: 'the file is empty' });
+  else if (text.startsWith('\uFEFF')) {
+    errors.push({
+      position: start,
+      message: 'the file begins with a byte order mark, which JSON does not have',
+    });
+  } else {
     for (const error of parseErrors) {
       const position = positionAt(text, error.offset);
       // one slip makes many errors at the place where the parser gives up: the first says it
@@ -51,7 +57,7 @@ export function parseJsonTree(text: string): JsonTree {
   const value = root ? build(root, [], text, errors) : undefined;
   // JSON.parse has the last word on what is JSON: the tolerant parser lets a few things pass
   if (errors.length === 0 && !parses(text)) {
-    errors.push({ position: { line: 1, column: 1 }, message: 'the file is not valid JSON' });
+    errors.push({ position: start, message: 'the file is not valid JSON' });
   }
   return { value, errors, locate: (path, what) => locate(text, root, path, what) };
 }

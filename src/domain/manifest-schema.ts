@@ -1,27 +1,28 @@
 /**
  * The JSON Schema (2020-12) of the manifest. It accepts what `manifest.ts` accepts, as far as a schema can
- * tell: that two names are the same unit, that a member is given twice, how many bytes a value has and how
- * many seconds a duration, only the program checks.
+ * tell: that two names are the same unit or one that is generated for the other, that a member is given
+ * twice, how many bytes a value has and how many seconds a duration, only the program checks.
  */
-const part = '[A-Za-z0-9 ._-]*[A-Za-z0-9._-][A-Za-z0-9 ._-]*';
+const part = ' *[A-Za-z0-9._-][A-Za-z0-9 ._-]*';
 const reference = `op://${part}(?:/${part}){2,3}(?:\\?(?:attribute=otp|attribute=totp|ssh-format=openssh))?`;
 /** NUL, lone surrogates and noncharacters: systemd refuses a whole environment file for one of them. */
 const unfit = '\\u0000\\p{Surrogate}\\p{Noncharacter_Code_Point}';
 const literal = '\\{\\{\\s*"\\{\\{"\\s*\\}\\}';
 const embedded = `\\{\\{\\s*${reference}\\s*\\}\\}`;
-const unit = '(?:us|usec|µs|μs|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?)?';
+const unit = '(?:us|usec|µs|μs|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?)';
 
 const path = (description: string) => ({
   description,
   type: 'string',
-  pattern: '^(?!(?:.*/)?\\.\\.(?:/|$))/[^\\u0000-\\u001f\\u007f]*$',
+  pattern: '^(?:/(?!\\.\\.(?:/|$))[^/\\u0000-\\u001f\\u007f]*)+$',
 });
 
 const duration = (description: string, fallback: string) => ({
   description: `${description} A time span as systemd writes them (systemd.time(7)), from 1s to 52 weeks.`,
   type: 'string',
-  maxLength: 200,
-  pattern: `^\\s*(?:\\d+(?:\\.\\d+)?\\s*${unit}\\s*)+$`,
+  maxLength: 100,
+  // each text can be matched in one way only: a wrong one must not keep an editor busy
+  pattern: `^\\s*(?:\\d+(?:\\.\\d+)?(?![\\d.])\\s*(?:${unit}\\s*)?)+$`,
   default: fallback,
   examples: [fallback, '1h 30min'],
 });

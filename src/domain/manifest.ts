@@ -271,8 +271,8 @@ class Reader {
     const text = this.#string(value, path);
     if (text === undefined) return fallback;
     const seconds = parseDuration(text);
-    // a year and more is a slip, and systemd's own arithmetic ends somewhere
-    if (seconds !== undefined && seconds >= 1 && seconds <= 31_536_000) return seconds;
+    // more than a year is a slip, and systemd's own arithmetic ends somewhere
+    if (seconds !== undefined && seconds >= 1 && seconds <= 31_449_600) return seconds;
     this.#add(path, 'must be a duration of one second to 52 weeks, such as "4min" or "1h 30min"');
     return fallback;
   }

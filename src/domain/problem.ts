@@ -22,7 +22,7 @@ export function formatJsonPath(path: JsonPath): string {
   let text = '$';
   for (const step of path) {
     if (typeof step === 'number') text += `[${step}]`;
-    else text += identifier.test(step) ? `.${step}` : `[${JSON.stringify(step)}]`;
+    else text += identifier.test(step) ? `.${step}` : `[${quoteName(step)}]`;
   }
   return text;
 }
@@ -35,7 +35,10 @@ export function formatProblem(problem: Problem): string {
   return `${problem.file}${place}: ${path}${problem.message}${hint}`;
 }
 
-/** Quotes a name for a message; control characters come out escaped. */
+/** Quotes a name for a message; what would not show or would rearrange the line comes out escaped. */
 export function quoteName(name: string): string {
-  return JSON.stringify(name);
+  return JSON.stringify(name).replace(
+    /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }

@@ -48,12 +48,18 @@ export function companionName(service: ServiceName, suffix: string): string {
   return `${service.base}-${suffix}${service.instance === undefined ? '' : `@${service.instance}`}`;
 }
 
+/** A key that `parseServiceName` reads back as this service: `.service` is left out where that can be. */
+export function serviceKey({ name }: ServiceName): string {
+  const parsed = parseServiceName(name);
+  return parsed.ok && parsed.service.name === name ? name : `${name}.service`;
+}
+
 /** The name of a service's directories: `:` and `\` mean something else in paths of unit files. */
 export function directoryName(name: string): string {
   return name.replaceAll(':', ',').replaceAll('\\', '+');
 }
 
-/** The service whose directory this is. */
-export function serviceOfDirectory(directory: string): string {
-  return directory.replaceAll(',', ':').replaceAll('+', '\\');
+/** The unit whose directory this is, with `.service`. */
+export function unitOfDirectory(directory: string): string {
+  return `${directory.replaceAll(',', ':').replaceAll('+', '\\')}.service`;
 }

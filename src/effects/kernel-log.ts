@@ -4,6 +4,18 @@ import { isatty } from 'node:tty';
 /** Priorities of syslog(3). */
 export const priority = { error: 3, warning: 4, info: 6 } as const;
 
+/** A record holds less than 1 KiB (LOG_LINE_MAX); the kernel refuses a longer one as a whole. */
+const longestRecord = 900;
+
+/** A line as /dev/kmsg takes it, cut off where it is too long. */
+export function kernelRecord(level: number, line: string): Uint8Array {
+  const bytes = Buffer.from(`<${level}>${line}`);
+  let end = Math.min(bytes.length, longestRecord);
+  // not within a character: 10xxxxxx continues one
+  while (end < bytes.length && ((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
+  return Buffer.concat([bytes.subarray(0, end), Buffer.from('\n')]);
+}
+
 /**
  * Logs a line to the kernel's log, the one place that exists when generators run (systemd.generator(7)),
  * and to stderr as well when a person looks on. Never throws: containers often have no /dev/kmsg.
@@ -14,8 +26,7 @@ export function logToKernel(level: number, message: string): void {
     // without O_CREAT: where there is no such device, no file may come to be
     const descriptor = openSync('/dev/kmsg', constants.O_WRONLY | constants.O_NOCTTY);
     try {
-      // one record holds about 1 KiB (LOG_LINE_MAX)
-      writeSync(descriptor, `<${level}>${line.slice(0, 900)}\n`);
+      writeSync(descriptor, kernelRecord(level, line));
     } finally {
       closeSync(descriptor);
     }

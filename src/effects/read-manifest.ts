@@ -1,12 +1,14 @@
-import { lstatSync, readFileSync } from 'node:fs';
+import { lstatSync, readFileSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { type Json, parseJsonFast } from '../domain/json-text.ts';
+import type { JsonTree } from '../domain/json-tree.ts';
 import { type Manifest, readManifest } from '../domain/manifest.ts';
 import type { Problem } from '../domain/problem.ts';
 import { nearest } from '../domain/suggest.ts';
 
 export type ManifestSource =
   | { readonly kind: 'missing' }
-  | { readonly kind: 'read'; readonly manifest: Manifest }
+  | { readonly kind: 'read'; readonly manifest: Manifest; readonly visibleNames: readonly string[] }
   | {
       readonly kind: 'unreadable';
       readonly problems: readonly Problem[];
@@ -22,22 +24,36 @@ export type ManifestSource =
  * @param path absolute path of the manifest; messages name it as it is, without the root
  */
 export async function readManifestFile(root: string, path: string): Promise<ManifestSource> {
-  let text: string;
+  let bytes: Uint8Array;
   try {
-    const bytes = readFileSync(root + path);
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    bytes = readRegularFile(root + path);
   } catch (error) {
     if (!exists(root + path)) return { kind: 'missing' };
     return { kind: 'unreadable', problems: [{ file: path, ...reason(error) }], visibleNames: [] };
   }
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    const visibleNames = namesIn(new TextDecoder().decode(bytes));
+    return { kind: 'unreadable', problems: [{ file: path, message: 'is not valid UTF-8' }], visibleNames };
+  }
   const fast = parseJsonFast(text);
   if (fast) {
     const manifest = readManifest(fast.value, path, () => undefined);
-    if (manifest.problems.length === 0) return { kind: 'read', manifest };
+    if (manifest.problems.length === 0) return { kind: 'read', manifest, visibleNames: [] };
   }
   // something is odd: only now load the parser that knows positions
   const { parseJsonTree } = await import('../domain/json-tree.ts');
-  const tree = parseJsonTree(text);
+  let tree: JsonTree;
+  try {
+    tree = parseJsonTree(text);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const message = 'is nested too deeply to be read';
+    return { kind: 'unreadable', problems: [{ file: path, message }], visibleNames: namesIn(text) };
+  }
+  const visibleNames = [...new Set([...namesBelowServices(tree.value), ...namesIn(text)])];
   if (tree.errors.some((error) => error.path === undefined)) {
     const problems = tree.errors.map(({ position, message, path: at }) => ({
       file: path,
@@ -45,12 +61,21 @@ export async function readManifestFile(root: string, path: string): Promise<Mani
       message: at === undefined ? `not valid JSON: ${message}` : message,
       ...(at === undefined ? {} : { path: at }),
     }));
-    return { kind: 'unreadable', problems, visibleNames: visibleNames(tree.value) };
+    return { kind: 'unreadable', problems, visibleNames };
   }
-  return {
-    kind: 'read',
-    manifest: withDuplicates(readManifest(tree.value, path, tree.locate), tree.errors, path),
-  };
+  const manifest = withDuplicates(readManifest(tree.value, path, tree.locate), tree.errors, path);
+  return { kind: 'read', manifest, visibleNames };
+}
+
+const notRegular = 'not a regular file';
+
+/** Refuses what is not a file before it is opened: opening a pipe would wait for a writer for ever. */
+function readRegularFile(path: string): Uint8Array {
+  const status = statSync(path);
+  if (!status.isFile() && !status.isDirectory()) {
+    throw Object.assign(new Error(notRegular), { code: notRegular });
+  }
+  return readFileSync(path);
 }
 
 /** Adds duplicate members to the problems of the services they are in. */
@@ -66,9 +91,9 @@ function withDuplicates(
   if (errors.length === 0) return manifest;
   const known = [...manifest.services.map(({ name }) => name), ...manifest.broken.map(({ name }) => name)];
   const duplicates = errors.map(({ position, message, path = [] }): Problem => {
-    const key =
+    // within `services` an error costs only the entry, be its name a good one or not
+    const service =
       path[0] === 'services' && path.length > 1 ? String(path[1]).replace(/\.service$/, '') : undefined;
-    const service = known.find((name) => name.name === key)?.name;
     return { file, position, path, message, ...(service === undefined ? {} : { service }) };
   });
   const broken = manifest.broken.map((entry) => ({ ...entry, problems: [...entry.problems] }));
@@ -91,7 +116,7 @@ function withDuplicates(
 }
 
 /** The names below `services`, or below a member that is nearly called so. */
-function visibleNames(value: Json | undefined): string[] {
+function namesBelowServices(value: Json | undefined): string[] {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return [];
   const names: string[] = [];
   for (const [key, member] of Object.entries(value)) {
@@ -102,17 +127,55 @@ function visibleNames(value: Json | undefined): string[] {
   return names;
 }
 
+/**
+ * All that looks like the name of an entry, `"name": {`, wherever it stands: behind a brace too many, in a
+ * member that is given twice or wrongly named, the parser's tree does not have it. A word of the format's
+ * own is taken for a service only where the tree has it as one.
+ */
+function namesIn(text: string): string[] {
+  const names: string[] = [];
+  for (const [, quoted = ''] of text.matchAll(/(?=("(?:[^"\\\r\n]|\\.){1,500}")\s*:\s*\{)/g)) {
+    try {
+      const name = String(JSON.parse(quoted));
+      if (!formatWords.has(name)) names.push(name);
+    } catch {
+      // not a name that could be read
+    }
+  }
+  return names;
+}
+
+/** Members that hold an object. */
+const formatWords = new Set([
+  'provider',
+  'token',
+  'fetch',
+  'services',
+  'sshKeys',
+  'environment',
+  'credentials',
+  'files',
+  'configs',
+  'values',
+]);
+
 function exists(path: string): boolean {
   try {
     lstatSync(path);
     return true;
   } catch (error) {
-    // anything but "no such entry" means that there may well be one
-    return !(
-      error instanceof Error &&
-      'code' in error &&
-      (error.code === 'ENOENT' || error.code === 'ENOTDIR')
-    );
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    // anything but "no such entry" means that there may well be one; so does a directory that is a link to nowhere
+    return code === 'ENOENT' ? isDangling(dirname(path)) : code !== 'ENOTDIR';
+  }
+}
+
+/** Whether it is a link to something that is not there, for a path in which something is not there. */
+function isDangling(path: string): boolean {
+  try {
+    return lstatSync(path).isSymbolicLink() && statSync(path, { throwIfNoEntry: false }) === undefined;
+  } catch {
+    return false;
   }
 }
 
@@ -127,8 +190,6 @@ function reason(error: unknown): { message: string; hint?: string } {
   if (code === 'EACCES' || code === 'EPERM') return { message: 'cannot be read: permission denied' };
   if (code === 'EISDIR') return { message: 'is a directory, not a file' };
   if (code === 'ELOOP') return { message: 'is a loop of symbolic links' };
-  if (error instanceof TypeError || code === 'ERR_ENCODING_INVALID_ENCODED_DATA') {
-    return { message: 'is not valid UTF-8' };
-  }
+  if (code === notRegular) return { message: 'is not a regular file' };
   return { message: `cannot be read${code === '' ? '' : ` (${code})`}` };
 }

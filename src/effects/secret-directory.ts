@@ -1,24 +1,25 @@
 import { closeSync, openSync, readdirSync, renameSync, unlinkSync, writeSync } from 'node:fs';
 
-const temporary = '.new';
+const newEnvironment = '.new-env';
+const newMarker = '.new-marker';
 
 /**
- * Leaves a complete new set of files in a service's directory, or the old one: written aside with its
- * final mode, renamed, the marker last, markers of earlier sets removed.
+ * Leaves a complete new set of files in a service's directory, or the old one: all are written aside with
+ * their final modes, then renamed, the marker last; markers of earlier sets are removed.
  *
  * @param environment the text of `env`; undefined if the service has none
  * @param marker the name of the file that says "complete"
  * @throws the file system's error; the old files are then still there
  */
 export function writeSecrets(directory: string, environment: string | undefined, marker: string): void {
-  if (environment !== undefined) {
-    writeNew(`${directory}/${temporary}`, environment, 0o600);
-    renameSync(`${directory}/${temporary}`, `${directory}/env`);
-  } else remove(`${directory}/env`);
-  writeNew(`${directory}/${temporary}`, '', 0o600);
-  renameSync(`${directory}/${temporary}`, `${directory}/${marker}`);
+  if (environment !== undefined) writeNew(`${directory}/${newEnvironment}`, environment, 0o600);
+  writeNew(`${directory}/${newMarker}`, '', 0o600);
+  if (environment !== undefined) renameSync(`${directory}/${newEnvironment}`, `${directory}/env`);
+  else remove(`${directory}/env`);
+  renameSync(`${directory}/${newMarker}`, `${directory}/${marker}`);
   for (const name of readdirSync(directory)) {
-    if (name.startsWith('.ok-') && name !== marker) remove(`${directory}/${name}`);
+    // `.new-…` is what a killed run left
+    if (/^\.(?:ok|new)-/.test(name) && name !== marker) remove(`${directory}/${name}`);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { FetchSettings, ProviderSetting, Service, Token } from '../domain/manifest.ts';
-import { companionName, directoryName, type ServiceName } from '../domain/service-name.ts';
+import { companionName, directoryName, type ServiceName, serviceKey } from '../domain/service-name.ts';
 import { hardening } from './hardening.ts';
 import { dropInName, paths } from './paths.ts';
 import { lineText, quoteArgument, quotePath, quoteProgram } from './syntax.ts';
@@ -52,7 +52,7 @@ export function xSecretsSettings(service: Service, context: UnitContext): Settin
 export function secretsUnit(service: Service, context: UnitContext): UnitFile {
   const { name } = service;
   const vault = context.provider.type === 'age-vault' ? context.provider : undefined;
-  const command = `${quoteProgram(context.executable)} fetch ${quoteArgument(name.name)}`;
+  const command = `${quoteProgram(context.executable)} fetch ${quoteArgument(serviceKey(name))}`;
   const mounts = ['/run/unit-secrets', ...(vault ? [vault.path, ...vault.identities] : [])];
   return {
     path: `${companionName(name, 'secrets')}.service`,
@@ -202,7 +202,7 @@ export function brokenServiceUnits(
             ['RuntimeDirectory', secretsDirectory(name)],
             ['RuntimeDirectoryMode', '0700'],
             // kept on failure: a running service goes on with the secrets it was started with
-            ['ExecStart', `${quoteProgram(context.executable)} fetch ${quoteArgument(name.name)}`],
+            ['ExecStart', `${quoteProgram(context.executable)} fetch ${quoteArgument(serviceKey(name))}`],
             ...hardening({ jit: false, network: false, home: 'yes' }),
           ],
         },

@@ -1,6 +1,6 @@
 import { defaultFetch, defaultToken, type Manifest } from '../domain/manifest.ts';
 import { formatProblem, type Problem } from '../domain/problem.ts';
-import { parseServiceName, type ServiceName, serviceOfDirectory } from '../domain/service-name.ts';
+import { parseServiceName, type ServiceName, unitOfDirectory } from '../domain/service-name.ts';
 import {
   brokenServiceUnits,
   manifestUnit,
@@ -21,7 +21,7 @@ export interface GeneratorInput {
   readonly manifest?: Manifest;
   /** Why there is no manifest. */
   readonly problems: readonly Problem[];
-  /** Names that can still be made out in a file that is not JSON. */
+  /** Names that can be made out in a file that is not JSON or has a general problem. */
   readonly visibleNames: readonly string[];
   /** Directories below /run/unit-secrets/secrets. */
   readonly directories: readonly string[];
@@ -93,7 +93,7 @@ export function planUnits(
     units.push(secrets, text(retryTimer(service.name, context)));
   }
   // what cannot be read any more may still be wanted: down with it, rather than up without secrets
-  const remembered = input.directories.map(serviceOfDirectory);
+  const remembered = input.directories.map(unitOfDirectory);
   if (general.length > 0) {
     for (const key of [...input.visibleNames, ...remembered, ...input.listed]) {
       const parsed = parseServiceName(key);

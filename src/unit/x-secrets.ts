@@ -4,8 +4,9 @@ export const xSecretsSection = 'X-Secrets';
 
 /** A setting of `[X-Secrets]`; JSON-quoted, which `ini` undoes, and which no line end or `;` can leave. */
 export function xSetting(name: string, value: string): Setting {
-  // U+2028 and the like are fine in a unit file, but lone surrogates are not UTF-8: JSON escapes them
-  return [name, JSON.stringify(value)];
+  // lone surrogates, which are not UTF-8, JSON escapes itself; for \u2028 and \u2029 `ini` would drop the line
+  const quoted = JSON.stringify(value).replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029');
+  return [name, quoted];
 }
 
 /** The text of the section, from its header to the end of the file: it is always the last one. */
