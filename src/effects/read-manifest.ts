@@ -137,7 +137,7 @@ function namesIn(text: string): string[] {
   for (const [, quoted = ''] of text.matchAll(/(?=("(?:[^"\\\r\n]|\\.){1,500}")\s*:\s*\{)/g)) {
     try {
       const name = String(JSON.parse(quoted));
-      if (!formatWords.has(name)) names.push(name);
+      if (!formatWords.has(name) && nearest(name, ['services']) === undefined) names.push(name);
     } catch {
       // not a name that could be read
     }

@@ -139,11 +139,17 @@ export function serviceDropIn(service: Service, marker: string): UnitFile {
   const directory = `/run/${secretsDirectory(name)}`;
   return {
     path: `${name.name}.service.d/${dropInName}`,
+    comments: [
+      'The assertion fails while the secrets in memory are not the set that this manifest asks for: then',
+      `  systemctl reload-or-restart ${secrets}`,
+      'fetches it.',
+    ],
     sections: [
       {
         name: 'Unit',
         settings: [
           sourcePath,
+          documentation,
           ['Requires', secrets],
           ['After', secrets],
           ['AssertPathExists', `${directory}/${marker}`],
@@ -167,11 +173,13 @@ export function brokenServiceUnits(
   return [
     {
       path: `${name.name}.service.d/${dropInName}`,
+      comments: [`The service is kept down: systemctl status ${secrets} says why.`],
       sections: [
         {
           name: 'Unit',
           settings: [
             sourcePath,
+            documentation,
             ['Requires', secrets],
             ['After', secrets],
             // the root directory always exists: an assertion that can never hold
@@ -201,7 +209,6 @@ export function brokenServiceUnits(
             ['TimeoutStartSec', '30s'],
             ['RuntimeDirectory', secretsDirectory(name)],
             ['RuntimeDirectoryMode', '0700'],
-            // kept on failure: a running service goes on with the secrets it was started with
             ['ExecStart', `${quoteProgram(context.executable)} fetch ${quoteArgument(serviceKey(name))}`],
             ...hardening({ jit: false, network: false, home: 'yes' }),
           ],

@@ -103,8 +103,8 @@ describe.each(['bookworm', 'trixie'] as const)('the life of a service on %s', (s
     await machine.writeFile(manifestPath, vaultManifest(services, { fetch: { retryEvery: '1s' } }));
     await systemctl('daemon-reload');
     await refused('restart', 'app');
-    // what it takes is said by the assertion that failed, and a start fetches the new set
-    await machine.waitFor('systemctl start app', 'app to start with the new set');
+    await systemctl('reload', 'app-secrets');
+    await systemctl('start', 'app');
     expect((await environmentOf(machine, 'app.service')).has('NEW')).toBe(false);
   });
 
@@ -158,7 +158,7 @@ describe.each(['bookworm', 'trixie'] as const)('the life of a service on %s', (s
   });
 
   test('the journal says in one line what was done', async () => {
-    expect(await journalOf(machine, 'app-secrets.service')).toContain('try 1 of 12: fetched 1 secret\n');
+    expect(await journalOf(machine, 'app-secrets.service')).toMatch(/^try 1 of \d+: fetched 1 secret$/m);
   });
 
   test('nothing of it is on the disk after a power off', async () => {

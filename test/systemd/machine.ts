@@ -51,6 +51,8 @@ export function vaultManifest(services: Readonly<Record<string, unknown>>, more:
 
 export const idleService = `[Unit]
 Description=Something that needs secrets
+# tests start it often
+StartLimitIntervalSec=0
 [Service]
 ExecStart=/bin/sleep infinity
 [Install]
