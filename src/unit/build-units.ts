@@ -170,6 +170,7 @@ export function brokenServiceUnits(
   context: Pick<UnitContext, 'executable'>,
 ): UnitFile[] {
   const secrets = `${companionName(name, 'secrets')}.service`;
+  const more = messages.length > 1 ? `; and ${messages.length - 1} more` : '';
   return [
     {
       path: `${name.name}.service.d/${dropInName}`,
@@ -194,7 +195,8 @@ export function brokenServiceUnits(
         {
           name: 'Unit',
           settings: [
-            ['Description', `Keep ${name.name}.service down: its entry in the manifest has an error`],
+            // here it is seen in every state: the unit may have been active before the entry broke
+            ['Description', lineText(`${name.name}.service is kept down: ${messages[0] ?? ''}${more}`)],
             sourcePath,
             documentation,
             ['StopWhenUnneeded', 'yes'],

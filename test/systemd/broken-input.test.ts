@@ -36,7 +36,7 @@ describe.each(['bookworm', 'trixie'] as const)('a manifest with errors on %s', (
 
   test('the status of its secrets unit says what is wrong and where', async () => {
     expect(await status('bad-secrets.service')).toContain(
-      '/etc/unit-secrets/manifest.json:15:16: $.services.bad.environment.KEY: a secret reference has three or four parts',
+      '/etc/unit-secrets/manifest.json:14:16: $.services.bad.environment.KEY: a secret reference has three or four parts',
     );
   });
 
