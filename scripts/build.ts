@@ -42,7 +42,11 @@ try {
   copyFileSync(await findBase(repository, arch), base);
   lockEnvironmentOut(base);
   chmodSync(base, 0o755);
-  compile(['--bytecode', `--compile-executable-path=${base}`, 'main.cjs'], 'unit-secrets', work);
+  compile(
+    ['--format=cjs', '--bytecode', `--compile-executable-path=${base}`, 'main.cjs'],
+    'unit-secrets',
+    work,
+  );
   install(join(work, 'unit-secrets'), arch === host ? 'unit-secrets' : `unit-secrets-${arch}`);
   writeFileSync(join(dist, 'meta.json'), `${JSON.stringify(metafile)}\n`);
   if (values.emulator) {
@@ -59,7 +63,6 @@ function compile(options: readonly string[], name: string, directory: string): v
     'build',
     '--compile',
     '--minify',
-    '--format=cjs',
     // else a compiled program runs what lies in its working directory, as root
     '--no-compile-autoload-dotenv',
     '--no-compile-autoload-bunfig',

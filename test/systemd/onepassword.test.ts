@@ -1,0 +1,179 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { emulatorBinary } from '../build/binary.ts';
+import type { Container } from '../container/container.ts';
+import { newAccount, tokenOf } from '../emulator/token.ts';
+import { bootMachine, environmentOf, makeHostKey, manifestPath, seal, stateOf } from './machine.ts';
+
+const secret = 'n0t-4-r34l-s3cr3t "quoted" $HOME\nand more 🔑';
+const emulatorService = `[Unit]
+Description=Stands for 1Password's servers
+[Service]
+ExecStart=/usr/bin/op-emulator --port 8080 --data /etc/op/data.json --account /etc/op/account.json
+[Install]
+WantedBy=sysinit.target
+`;
+const vaults = {
+  Homelab: { items: { App: { fields: { password: secret }, sections: { db: { 'user name': 'me' } } } } },
+};
+
+describe.each(['bookworm', 'trixie'] as const)('secrets from 1Password on %s', (suite) => {
+  const key = makeHostKey();
+  const account = newAccount();
+  const [serviceAccount] = account.serviceAccounts;
+  if (serviceAccount === undefined) throw new Error('the emulator made no service account');
+  const token = tokenOf(serviceAccount, 'http://127.0.0.1:8080');
+  const sealed = seal(`${token}\n`, key);
+  const sealedPath = '/etc/unit-secrets/1password-token.age';
+  let machine: Container;
+
+  const manifest = (more: object, services: object) =>
+    `${JSON.stringify({ version: 1, ...more, services })}\n`;
+  const quick = { fetch: { tries: 2, timeout: '20s', retryEvery: '1s' } };
+  const app = {
+    environment: { PASSWORD: 'op://Homelab/App/password', URL: 'x://{{ op://homelab/app/db/user name }}@h' },
+  };
+  const systemctl = (command: string) => machine.exec(`systemctl ${command}`, { check: false });
+  const status = async (unit: string) => (await systemctl(`status --no-pager --full ${unit}`)).stdout;
+  const load = async (text: string) => {
+    await machine.writeFile(manifestPath, text);
+    await machine.exec('systemctl daemon-reload');
+  };
+  /** Tells the emulator something. */
+  const control = async (method: string, path: string, body: object = {}) => {
+    const text = JSON.stringify(body);
+    const request = `${method} ${path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: ${text.length}\r\n\r\n${text}`;
+    const command = 'exec 3<>/dev/tcp/127.0.0.1/8080; cat >&3; cat <&3';
+    const { stdout } = await machine.exec(['bash', '-c', command], { input: request });
+    if (!/^HTTP\S* 200/.test(stdout)) throw new Error(`the emulator says: ${stdout}`);
+    return true;
+  };
+
+  beforeAll(async () => {
+    machine = await bootMachine({
+      suite,
+      key,
+      manifest: manifest(quick, { app }),
+      services: { app: undefined },
+      files: {
+        '/etc/op/data.json': JSON.stringify({ vaults }),
+        '/etc/op/account.json': { content: JSON.stringify(account), mode: 0o600 },
+        '/etc/systemd/system/op-emulator.service': emulatorService,
+        [sealedPath]: { content: sealed },
+      },
+      copies: { '/usr/bin/op-emulator': await emulatorBinary() },
+      setup: 'systemctl --quiet enable op-emulator.service',
+    });
+    await machine.waitFor(['systemctl', 'is-active', 'app.service'], 'app to be up');
+  });
+  afterAll(() => machine.kill());
+
+  const expectRunning = async () => {
+    const environment = await environmentOf(machine, 'app.service');
+    expect([environment.get('PASSWORD'), environment.get('URL')]).toEqual([secret, 'x://me@h']);
+  };
+
+  test('arrive exactly, with a token that is sealed to the host key', expectRunning);
+
+  test('the opened token is for root alone', async () => {
+    const { stdout } = await machine.exec(
+      "stat -c '%a %U %n' /run/unit-secrets/token /run/unit-secrets/queue /run/unit-secrets/token/*",
+    );
+    expect(stdout).toBe(
+      '700 root /run/unit-secrets/token\n700 root /run/unit-secrets/queue\n400 root /run/unit-secrets/token/1password-token\n',
+    );
+    expect(await machine.readFile('/var/lib/unit-secrets/services')).toBe('app.service\n');
+  });
+
+  test('are fetched again by a reload, though the credential is gone by then', async () => {
+    expect((await systemctl('reload app-secrets')).code).toBe(0);
+  });
+
+  test('a new token needs no more than a reload of the token unit', async () => {
+    expect((await systemctl('reload unit-secrets-token')).code).toBe(0);
+    expect((await systemctl('reload app-secrets')).code).toBe(0);
+  });
+
+  test('an unknown item ends at once, by name', async () => {
+    await load(manifest(quick, { app, other: { environment: { A: 'op://Homelab/Nothing/password' } } }));
+    await systemctl('start other-secrets');
+    const text = await status('other-secrets');
+    expect(text).toContain('"op://Homelab/Nothing/password": no item of that name or id in the vault');
+    expect(text).toContain('status=65/DATAERR');
+    expect(text).not.toContain('try 2 of 2');
+  });
+
+  test('a service that is down for its secrets comes up when 1Password is back', async () => {
+    await systemctl('stop app');
+    await systemctl('stop op-emulator');
+    expect((await systemctl('start app')).code).not.toBe(0);
+    const text = await status('app-secrets');
+    expect(text).toContain('1Password could not be reached');
+    expect(text).toContain('status=75/TEMPFAIL');
+    await systemctl('start op-emulator');
+    await machine.waitFor(['systemctl', 'is-active', 'app.service'], 'app to come up by itself');
+    await expectRunning();
+  });
+
+  test('a restart needs nobody', async () => {
+    await systemctl('stop op-emulator');
+    expect((await systemctl('restart app')).code).toBe(0);
+    await expectRunning();
+    await systemctl('start op-emulator');
+    await machine.waitFor(() => control('GET', '/control/faults'), 'the emulator to be back');
+  });
+
+  test('a passing fault costs a try, not a start', async () => {
+    await systemctl('stop app');
+    await control('POST', '/control/faults', { kind: 'status', status: 503, times: 1 });
+    expect((await systemctl('start app')).code).toBe(0);
+    expect(await status('app-secrets')).toMatch(/try 1 of 2: transient: .*\n.*try 2 of 2: fetched 2 secrets/);
+  });
+
+  test('a token that was revoked is said to be', async () => {
+    await control('POST', '/control/revoke');
+    expect((await systemctl('reload app-secrets')).code).not.toBe(0);
+    const { stdout } = await machine.exec('journalctl --no-pager --output=cat --unit=app-secrets --lines=20');
+    expect(stdout).toContain('1Password does not accept the service account token');
+    expect(stdout).toContain('status=77/NOPERM');
+    await control('POST', '/control/restore');
+    await expectRunning();
+  });
+
+  test('a token that cannot be opened fails the token unit, which says why; the service comes up when it can', async () => {
+    await systemctl('stop app');
+    await machine.writeFile(sealedPath, seal(token, makeHostKey()));
+    await systemctl('restart unit-secrets-token');
+    expect(await status('unit-secrets-token')).toContain(sealedPath);
+    expect(await stateOf(machine, 'unit-secrets-token.service')).toBe('failed');
+    expect((await systemctl('start app')).code).not.toBe(0);
+    await machine.writeFile(sealedPath, sealed);
+    await machine.waitFor(['systemctl', 'is-active', 'app.service'], 'app to come up by itself');
+    await expectRunning();
+  });
+
+  test('a token in a plain file works as well, and one that is none is refused', async () => {
+    await machine.writeFile('/run/agenix/token', `${token}\n`, 0o400);
+    await load(manifest({ ...quick, token: { file: '/run/agenix/token' } }, { app }));
+    await systemctl('stop app');
+    expect((await systemctl('restart unit-secrets-token')).code).toBe(0);
+    expect((await systemctl('start app')).code).toBe(0);
+    await expectRunning();
+    await machine.writeFile('/run/agenix/token', 'not a token', 0o400);
+    expect((await systemctl('restart unit-secrets-token')).code).not.toBe(0);
+    expect(await status('unit-secrets-token')).toContain(
+      '/run/agenix/token does not hold a service account token',
+    );
+    await machine.exec('rm /run/agenix/token');
+    expect((await systemctl('restart unit-secrets-token')).code).not.toBe(0);
+    expect(await status('unit-secrets-token')).toContain('the token file /run/agenix/token is missing');
+  });
+
+  test('neither token nor secret is in the journal or in what systemctl shows', async () => {
+    const { stdout } = await machine.exec(
+      'journalctl --no-pager --all; systemctl show "*"; systemctl cat "app*" "unit-*"',
+    );
+    expect(stdout).toContain('app-secrets.service');
+    expect(stdout).not.toContain('n0t-4-r34l');
+    expect(stdout).not.toContain(token.slice(0, 40));
+  });
+});
