@@ -7,21 +7,12 @@
  * --arch       for another architecture than this machine's: dist/unit-secrets-ARCH
  * --emulator   also dist/op-emulator, the tests' stand-in for 1Password's servers
  */
-import {
-  chmodSync,
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Arch, bundlerVersion, findBase, runBun } from './lib/bun.ts';
-import { bundle } from './lib/bundle.ts';
+import { bundle, bundles } from './lib/bundle.ts';
 import { lockEnvironmentOut } from './lib/patch-base.ts';
 
 const repository = join(import.meta.dirname, '..');
@@ -37,18 +28,19 @@ if (arch !== 'x64' && arch !== 'arm64') throw new Error(`--arch must be x64 or a
 const work = mkdtempSync(join(tmpdir(), 'unit-secrets-build-'));
 try {
   mkdirSync(dist, { recursive: true });
-  const { metafile } = await bundle(repository, work);
+  await bundle(repository, work);
   const base = join(work, 'base');
   copyFileSync(await findBase(repository, arch), base);
   lockEnvironmentOut(base);
   chmodSync(base, 0o755);
+  const [, ...others] = bundles;
+  const inputs = [...others.map((name) => `--external=./${name}`), ...bundles];
   compile(
-    ['--format=cjs', '--bytecode', `--compile-executable-path=${base}`, 'main.cjs'],
+    ['--format=cjs', '--bytecode', `--compile-executable-path=${base}`, ...inputs],
     'unit-secrets',
     work,
   );
   install(join(work, 'unit-secrets'), arch === host ? 'unit-secrets' : `unit-secrets-${arch}`);
-  writeFileSync(join(dist, 'meta.json'), `${JSON.stringify(metafile)}\n`);
   if (values.emulator) {
     compile([join(repository, 'test/emulator/main.ts')], 'op-emulator', work);
     install(join(work, 'op-emulator'), 'op-emulator');

@@ -9,24 +9,14 @@ function isGeneratorCall(args: readonly string[]): boolean {
   return (args.length === 1 || args.length === 3) && args.every((arg) => arg.startsWith('/'));
 }
 
-/** Everything but the generator is loaded when it is needed: boot waits for the one and not for the others. */
 async function main(args: readonly string[]): Promise<ExitCode> {
-  const [command, name] = args;
   if (isGeneratorCall(args)) {
     const root = (process.env['UNIT_SECRETS_ROOT'] ?? '').replace(/\/+$/, '');
     return generate(args[0] ?? '', { root, executable: process.execPath });
   }
-  // the calls of every boot, without the parser of command lines
-  if (command === 'fetch' && name !== undefined && !name.startsWith('-') && args.length === 2) {
-    const { fetchCommand } = await import('./cli/fetch.ts');
-    return fetchCommand(name, '');
-  }
-  if (command === 'resolve-child' && args.length === 1) {
-    const { resolveChildCommand } = await import('./cli/resolve-child.ts');
-    return resolveChildCommand();
-  }
-  const { runCommandLine } = await import('./cli/command-line.ts');
-  return runCommandLine(args);
+  // a bundle of its own (scripts/lib/bundle.ts): boot waits for the generator and for nothing else
+  const { run } = await import('./cli/entry.ts');
+  return run(args);
 }
 
 main(process.argv.slice(2)).then(

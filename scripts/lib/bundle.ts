@@ -1,35 +1,53 @@
 import { copyFileSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { build, type Metafile, type Plugin } from 'esbuild';
+import { build, type Plugin } from 'esbuild';
+
+/** The bundles, in a directory; the first is the entry point. */
+export const bundles = ['main.cjs', 'cli.cjs'] as const;
 
 /**
- * Bundles src/main.ts and all that it needs into `main.cjs` in a directory, the SDK's WebAssembly beside it.
- * What is imported lazily is also evaluated lazily, in one file.
+ * Bundles the generator and the command line separately, with all that they need, the SDK's WebAssembly
+ * beside them: the engine looks at the whole text of a module before it runs any of it, and the generator's
+ * is small. What a bundle imports lazily is also evaluated lazily.
  */
-export async function bundle(
-  repository: string,
-  directory: string,
-): Promise<{ readonly metafile: Metafile }> {
+export async function bundle(repository: string, directory: string): Promise<void> {
   const { version } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as {
     version: string;
   };
-  return build({
-    entryPoints: ['src/main.ts'],
-    absWorkingDir: repository,
-    outfile: join(directory, 'main.cjs'),
-    bundle: true,
-    format: 'cjs',
-    platform: 'node',
-    // the other form of jsonc-parser (UMD) hides its imports from a bundler
-    mainFields: ['module', 'main'],
-    target: 'es2024',
-    minify: true,
-    legalComments: 'none',
-    metafile: true,
-    define: { __UNIT_SECRETS_VERSION__: JSON.stringify(version) },
-    plugins: [embedWebAssembly(directory)],
-    logLevel: 'warning',
-  });
+  const [main, cli] = bundles;
+  const entries = [
+    { entry: 'src/main.ts', outfile: main, plugins: [leaveToOtherBundle(cli)] },
+    { entry: 'src/cli/entry.ts', outfile: cli, plugins: [embedWebAssembly(directory)] },
+  ];
+  for (const { entry, outfile, plugins } of entries) {
+    await build({
+      entryPoints: [entry],
+      absWorkingDir: repository,
+      outfile: join(directory, outfile),
+      bundle: true,
+      format: 'cjs',
+      platform: 'node',
+      // the other form of jsonc-parser (UMD) hides its imports from a bundler
+      mainFields: ['module', 'main'],
+      target: 'es2024',
+      // else Bun would take the other bundle for a module in another form
+      supported: { 'dynamic-import': false },
+      minify: true,
+      legalComments: 'none',
+      define: { __UNIT_SECRETS_VERSION__: JSON.stringify(version) },
+      plugins,
+      logLevel: 'warning',
+    });
+  }
+}
+
+function leaveToOtherBundle(name: string): Plugin {
+  return {
+    name: 'leave-to-other-bundle',
+    setup(api) {
+      api.onResolve({ filter: /^\.\/cli\/entry\.ts$/ }, () => ({ path: `./${name}`, external: true }));
+    },
+  };
 }
 
 const read = "const path = require('path').join(__dirname, 'core_bg.wasm');";

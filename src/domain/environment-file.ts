@@ -3,9 +3,12 @@ const longestAssignment = 131_072;
 
 const noncharacters = /[\uFDD0-\uFDEF]|\p{Noncharacter_Code_Point}/u;
 const encoder = new TextEncoder();
+const plain = /^[\x20-\x7e]*$/;
 
 /** Why a value cannot stand in an environment file, or undefined if it can. Never quotes the value. */
 export function environmentValueProblem(name: string, value: string): string | undefined {
+  // nearly every text, told with one look: the generator checks thousands
+  if (value.length < 1000 && name.length < 1000 && plain.test(value)) return undefined;
   if (value.includes('\0'))
     return `the value of ${name} contains a NUL byte, which no environment variable can carry`;
   if (!value.isWellFormed()) return `the value of ${name} is not valid Unicode`;

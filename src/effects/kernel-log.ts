@@ -1,5 +1,4 @@
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
-import { isatty } from 'node:tty';
 
 /** Priorities of syslog(3). */
 export const priority = { error: 3, warning: 4, info: 6 } as const;
@@ -32,6 +31,7 @@ export function logToKernel(level: number, message: string): void {
     }
   } catch {}
   try {
-    if (isatty(2)) writeSync(2, `${line}\n`);
+    // not imported: it takes 2 ms to load, which only a run with something to say should pay
+    if (process.getBuiltinModule('node:tty').isatty(2)) writeSync(2, `${line}\n`);
   } catch {}
 }

@@ -1,5 +1,4 @@
 import { lstatSync, readFileSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { type Json, parseJsonFast } from '../domain/json-text.ts';
 import type { JsonTree } from '../domain/json-tree.ts';
 import { type Manifest, readManifest } from '../domain/manifest.ts';
@@ -166,7 +165,8 @@ function exists(path: string): boolean {
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     // anything but "no such entry" means that there may well be one; so does a directory that is a link to nowhere
-    return code === 'ENOENT' ? isDangling(dirname(path)) : code !== 'ENOTDIR';
+    if (code !== 'ENOENT' && code !== 'ENOTDIR') return true;
+    return isDangling(path.slice(0, path.lastIndexOf('/')));
   }
 }
 

@@ -55,8 +55,12 @@ function place(directory: string, path: string): { path: string; temporary: stri
 function writeNew(path: string, content: string): void {
   const descriptor = openSync(path, 'wx', 0o644);
   try {
-    const bytes = Buffer.from(content);
-    for (let written = 0; written < bytes.length; ) written += writeSync(descriptor, bytes, written);
+    let written = writeSync(descriptor, content);
+    // all of it in all but the oddest cases, so bytes to count are made only then
+    if (written < Buffer.byteLength(content)) {
+      const bytes = Buffer.from(content);
+      while (written < bytes.length) written += writeSync(descriptor, bytes, written);
+    }
   } finally {
     closeSync(descriptor);
   }

@@ -96,8 +96,8 @@ export function secretsUnit(service: Service, context: UnitContext): UnitFile {
           ['BindPaths', paths.queue],
           ['ExecStart', command],
           ['ExecReload', command],
-          ...hardening({ jit: !vault, network: !vault, home: vault ? 'read-only' : 'yes' }),
         ],
+        block: hardening({ jit: !vault, network: !vault, home: vault ? 'read-only' : 'yes' }),
       },
       { name: xSecretsSection, settings: xSecretsSettings(service, context) },
     ],
@@ -212,8 +212,8 @@ export function brokenServiceUnits(
             ['RuntimeDirectory', secretsDirectory(name)],
             ['RuntimeDirectoryMode', '0700'],
             ['ExecStart', `${quoteProgram(context.executable)} fetch ${quoteArgument(serviceKey(name))}`],
-            ...hardening({ jit: false, network: false, home: 'yes' }),
           ],
+          block: hardening({ jit: false, network: false, home: 'yes' }),
         },
         {
           name: xSecretsSection,
@@ -322,8 +322,8 @@ export function tokenServiceUnit(services: readonly ServiceName[], context: Unit
           ['ExecReload', command],
           // the directories are kept, so that requests can wait; the token is not
           ['ExecStopPost', `${quoteProgram(context.executable)} token wipe`],
-          ...hardening({ jit: false, network: false, home: 'read-only' }),
         ],
+        block: hardening({ jit: false, network: false, home: 'read-only' }),
       },
       {
         name: xSecretsSection,
@@ -366,10 +366,8 @@ export function manifestUnit(
           ['Type', 'oneshot'],
           ['TimeoutStartSec', '30s'],
           ['ExecStart', `${quoteProgram(context.executable)} fetch --manifest`],
-          ...hardening({ jit: false, network: false, home: 'yes' }).filter(
-            ([name]) => name !== 'TemporaryFileSystem',
-          ),
         ],
+        block: hardening({ jit: false, network: false, home: 'yes', hideSecrets: false }),
       },
       { name: xSecretsSection, settings: messages.map((text) => xSetting('Error', text)) },
     ],

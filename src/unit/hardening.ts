@@ -1,4 +1,4 @@
-import type { Setting } from './unit-file.ts';
+import { type Setting, serialiseSettings } from './unit-file.ts';
 
 /**
  * What Bun takes from its environment before any of our code runs, and what would weaken or redirect TLS
@@ -24,17 +24,37 @@ const unwanted = [
   'https_proxy',
 ];
 
-/**
- * The sandbox of a generated service: a oneshot run as root which reads root's files and writes its own
- * runtime directories only. `ReadOnlyPaths=/run` closes a gap that `ProtectSystem=strict` leaves beside
- * `ProtectControlGroups=` and its like; `TemporaryFileSystem=` hides all other services' secrets.
- */
-export function hardening(options: {
+export interface Sandbox {
   /** The SDK's sign-in takes 30 times as long without a JIT compiler, so units that run it keep theirs. */
   readonly jit: boolean;
   readonly network: boolean;
   readonly home: 'yes' | 'read-only';
-}): Setting[] {
+  /** Whether /run/unit-secrets is sure to be there, so that it can be hidden. */
+  readonly hideSecrets?: boolean;
+}
+
+const serialised = new Map<string, string>();
+
+/**
+ * The sandbox of a generated service, as lines of its `[Service]` section: a oneshot run as root which
+ * reads root's files and writes its own runtime directories only. The same for all services, so it is
+ * written once.
+ */
+export function hardening(sandbox: Sandbox): string {
+  const { jit, network, home, hideSecrets = true } = sandbox;
+  const key = `${jit} ${network} ${home} ${hideSecrets}`;
+  const known = serialised.get(key);
+  if (known !== undefined) return known;
+  const text = serialiseSettings(settingsOf({ jit, network, home, hideSecrets }));
+  serialised.set(key, text);
+  return text;
+}
+
+/**
+ * `ReadOnlyPaths=/run` closes a gap that `ProtectSystem=strict` leaves beside `ProtectControlGroups=` and
+ * its like; `TemporaryFileSystem=` hides all other services' secrets.
+ */
+function settingsOf({ jit, network, home, hideSecrets }: Required<Sandbox>): Setting[] {
   return [
     ['UMask', '0077'],
     ['LimitCORE', '0'],
@@ -44,14 +64,14 @@ export function hardening(options: {
     ['NoNewPrivileges', 'yes'],
     ['LockPersonality', 'yes'],
     ['KeyringMode', 'private'],
-    ...(options.jit ? [] : [['MemoryDenyWriteExecute', 'yes'] as const]),
+    ...(jit ? [] : [['MemoryDenyWriteExecute', 'yes'] as const]),
     ['PrivateDevices', 'yes'],
     ['PrivateMounts', 'yes'],
-    ...(options.network ? [] : [['PrivateNetwork', 'yes'] as const]),
+    ...(network ? [] : [['PrivateNetwork', 'yes'] as const]),
     ['PrivateTmp', 'yes'],
     ['ProtectClock', 'yes'],
     ['ProtectControlGroups', 'yes'],
-    ['ProtectHome', options.home],
+    ['ProtectHome', home],
     ['ProtectHostname', 'yes'],
     ['ProtectKernelLogs', 'yes'],
     ['ProtectKernelModules', 'yes'],
@@ -59,9 +79,9 @@ export function hardening(options: {
     ['ProtectProc', 'invisible'],
     ['ProtectSystem', 'strict'],
     ['ReadOnlyPaths', '/run'],
-    ['TemporaryFileSystem', '/run/unit-secrets:ro'],
+    ...(hideSecrets ? [['TemporaryFileSystem', '/run/unit-secrets:ro'] as const] : []),
     ['RemoveIPC', 'yes'],
-    ['RestrictAddressFamilies', options.network ? 'AF_UNIX AF_INET AF_INET6 AF_NETLINK' : 'AF_UNIX'],
+    ['RestrictAddressFamilies', network ? 'AF_UNIX AF_INET AF_INET6 AF_NETLINK' : 'AF_UNIX'],
     ['RestrictNamespaces', 'yes'],
     ['RestrictRealtime', 'yes'],
     ['RestrictSUIDSGID', 'yes'],

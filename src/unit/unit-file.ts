@@ -1,21 +1,36 @@
 export type Setting = readonly [name: string, value: string];
 
-/** A unit file or drop-in: sections in order, settings in order, names repeated at will. */
+export interface Section {
+  readonly name: string;
+  /** In order; names repeated at will. */
+  readonly settings: readonly Setting[];
+  /** Lines after the settings that many units share, serialised once (`serialiseSettings`). */
+  readonly block?: string;
+}
+
+/** A unit file or drop-in. */
 export interface UnitFile {
   /** The unit's name, or for a drop-in `X.service.d/50-….conf`: the path below the normal directory. */
   readonly path: string;
   /** Lines for whoever reads the file with `systemctl cat`. */
   readonly comments?: readonly string[];
-  readonly sections: readonly { readonly name: string; readonly settings: readonly Setting[] }[];
+  readonly sections: readonly Section[];
 }
 
-/** Writes a unit file as in systemd.syntax(7); values must have been escaped for their setting (`syntax.ts`). */
+/** Lines of a unit file as in systemd.syntax(7); values must have been escaped for their setting (`syntax.ts`). */
+export function serialiseSettings(settings: readonly Setting[]): string {
+  let text = '';
+  for (const [name, value] of settings) text += `${name}=${value}\n`;
+  return text;
+}
+
+/** Writes a unit file; sections without settings are left out. */
 export function serialiseUnit(unit: UnitFile, header: readonly string[]): string {
-  const lines = [...header, ...(unit.comments ?? [])].map((line) => `# ${line}`);
-  for (const section of unit.sections) {
-    if (section.settings.length === 0) continue;
-    lines.push('', `[${section.name}]`);
-    for (const [name, value] of section.settings) lines.push(`${name}=${value}`);
+  let text = '';
+  for (const line of header) text += `# ${line}\n`;
+  for (const line of unit.comments ?? []) text += `# ${line}\n`;
+  for (const { name, settings, block = '' } of unit.sections) {
+    if (settings.length > 0 || block !== '') text += `\n[${name}]\n${serialiseSettings(settings)}${block}`;
   }
-  return `${lines.join('\n')}\n`;
+  return text;
 }

@@ -1,0 +1,17 @@
+import type { ExitCode } from '../domain/exit-codes.ts';
+
+/** Everything that is not the generator; loaded by main.ts only when it is needed, like each command here. */
+export async function run(args: readonly string[]): Promise<ExitCode> {
+  const [command, name] = args;
+  // the calls of every boot, without the parser of command lines
+  if (command === 'fetch' && name !== undefined && !name.startsWith('-') && args.length === 2) {
+    const { fetchCommand } = await import('./fetch.ts');
+    return fetchCommand(name, '');
+  }
+  if (command === 'resolve-child' && args.length === 1) {
+    const { resolveChildCommand } = await import('./resolve-child.ts');
+    return resolveChildCommand();
+  }
+  const { runCommandLine } = await import('./command-line.ts');
+  return runCommandLine(args);
+}
