@@ -305,11 +305,10 @@ class Reader {
       const service = this.#serviceEntry(value[key], path, parsed.service);
       read.push({ key, name: parsed.service, service, first, last: this.#problems.length });
     }
-    const generated = new Map(
-      read.flatMap(({ key, name }) =>
-        ['secrets', 'config'].map((suffix) => [companionName(name, suffix), key] as const),
-      ),
-    );
+    const generated = new Map<string, string>();
+    for (const { key, name } of read) {
+      for (const suffix of ['secrets', 'config']) generated.set(companionName(name, suffix), key);
+    }
     for (const { key, name, service, first, last } of read) {
       this.#service = name.name;
       const problems = this.#problems.slice(first, last);

@@ -15,6 +15,13 @@ export type SecretReferenceResult =
 
 const queries = ['attribute=otp', 'attribute=totp', 'ssh-format=openssh'] as const;
 const foreign = /[^A-Za-z0-9 ._-]/;
+const wellFormed =
+  /^op:\/(?:\/ *[A-Za-z0-9._-][A-Za-z0-9 ._-]*){3,4}(?:\?(?:attribute=t?otp|ssh-format=openssh))?$/;
+
+/** Whether `parseSecretReference` takes it, without telling why not: the generator checks thousands. */
+export function isSecretReference(text: string): boolean {
+  return wellFormed.test(text);
+}
 
 /**
  * Parses a 1Password secret reference (developer.1password.com, "Secret reference syntax").

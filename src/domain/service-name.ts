@@ -13,10 +13,13 @@ export type ServiceNameResult =
 
 /** 255 bytes of a unit's name, less those of `-secrets.service` (systemd.unit(5), NAME_MAX). */
 const longestName = 239;
+/** Most names: nothing to look closer at. */
+const simple = /^(?!unit-secrets)[A-Za-z0-9_-]{1,239}$/;
 const otherTypes = /\.(automount|device|mount|path|scope|slice|snapshot|socket|swap|target|timer)$/;
 
 /** Parses a key of `services`: a unit name as in systemd.unit(5), `.service` optional, no template without an instance. */
 export function parseServiceName(key: string): ServiceNameResult {
+  if (simple.test(key)) return { ok: true, service: { name: key, base: key } };
   const name = key.endsWith('.service') ? key.slice(0, -'.service'.length) : key;
   const refuse = (message: string): ServiceNameResult => ({
     ok: false,

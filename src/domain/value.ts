@@ -1,4 +1,4 @@
-import { parseSecretReference } from './secret-reference.ts';
+import { isSecretReference, parseSecretReference } from './secret-reference.ts';
 
 /** A piece of a value: text as it stands, or a secret reference to be put in its place. */
 export type ValuePart =
@@ -9,14 +9,23 @@ export type ValueResult =
   | { readonly ok: true; readonly parts: readonly ValuePart[] }
   | { readonly ok: false; readonly message: string };
 
+const quoted = /\{\{\s*"\{\{"\s*\}\}/y;
+
+function problemOf(reference: string): string | undefined {
+  if (isSecretReference(reference)) return undefined;
+  const result = parseSecretReference(reference);
+  return result.ok ? undefined : result.message;
+}
+
 /**
  * Parses a value of the manifest: a secret reference by itself (`op://…`), text with references in
  * `{{ … }}`, or plain text. `{{ "{{" }}` stands for two braces.
  */
 export function parseValue(text: string): ValueResult {
   if (text.startsWith('op://')) {
-    const result = parseSecretReference(text);
-    return result.ok ? { ok: true, parts: [{ kind: 'reference', reference: text }] } : result;
+    const problem = problemOf(text);
+    if (problem !== undefined) return { ok: false, message: problem };
+    return { ok: true, parts: [{ kind: 'reference', reference: text }] };
   }
   const parts: ValuePart[] = [];
   let rest = 0;
@@ -24,7 +33,6 @@ export function parseValue(text: string): ValueResult {
     const open = text.indexOf('{{', rest);
     if (open < 0) break;
     // a quoted "{{" may itself stand between the braces, so the end is looked for behind it
-    const quoted = /\{\{\s*"\{\{"\s*\}\}/y;
     quoted.lastIndex = open;
     const literal = quoted.exec(text);
     if (open > rest) parts.push({ kind: 'text', text: text.slice(rest, open) });
@@ -37,8 +45,8 @@ export function parseValue(text: string): ValueResult {
     if (close < 0)
       return { ok: false, message: '"{{" is not closed by "}}"; write {{ "{{" }} for two braces' };
     const reference = text.slice(open + 2, close).trim();
-    const result = parseSecretReference(reference);
-    if (!result.ok) return { ok: false, message: `between "{{" and "}}": ${result.message}` };
+    const problem = problemOf(reference);
+    if (problem !== undefined) return { ok: false, message: `between "{{" and "}}": ${problem}` };
     parts.push({ kind: 'reference', reference });
     rest = close + 2;
   }

@@ -20,7 +20,8 @@ export interface UnitFile {
 /** Lines of a unit file as in systemd.syntax(7); values must have been escaped for their setting (`syntax.ts`). */
 export function serialiseSettings(settings: readonly Setting[]): string {
   let text = '';
-  for (const [name, value] of settings) text += `${name}=${value}\n`;
+  // by index: taking pairs apart costs more than all the rest, in a program that runs for 10 ms
+  for (const setting of settings) text += `${setting[0]}=${setting[1]}\n`;
   return text;
 }
 

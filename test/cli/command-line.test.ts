@@ -1,0 +1,155 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { buildProgram } from '../../src/cli/command-line.ts';
+import { schemaText } from '../../src/cli/schema.ts';
+import { exitCodes } from '../../src/domain/exit-codes.ts';
+import { unitSecrets } from '../support/command.ts';
+import { manifestPath } from '../support/manifests.ts';
+import { temporaryDirectory, temporaryTree } from '../support/temporary.ts';
+
+const hint = 'run unit-secrets --help for what there is\n';
+
+describe('what the command line does not know ends with 64 and a hint', () => {
+  test.each([
+    ['a command', ['frobnicate'], "unknown command 'frobnicate'"],
+    ['a misspelt command', ['shcema'], "unknown command 'shcema'\n(Did you mean schema?)"],
+    ['a misspelt command of a command', ['token', 'opne'], "unknown command 'opne'\n(Did you mean open?)"],
+    ['an option', ['schema', '--colour'], "unknown option '--colour'"],
+    ['a misspelt option', ['fetch', '--manifets'], "unknown option '--manifets'\n(Did you mean --manifest?)"],
+    ['an option without its argument', ['generate', '--output'], "option '--output <dir>' argument missing"],
+    ['a command without what it needs', ['generate'], "required option '--output <dir>' not specified"],
+    [
+      'an argument too many',
+      ['schema', 'x'],
+      "too many arguments for 'schema'. Expected 0 arguments but got 1: x.",
+    ],
+    ['no service', ['fetch'], 'name one service'],
+    ['a service and the manifest', ['fetch', 'a', '--manifest'], 'name one service'],
+    ['two directories', ['/tmp/a', '/tmp/b'], "unknown command '/tmp/a'"],
+    ['three directories of which one is relative', ['/tmp/a', 'b', '/tmp/c'], "unknown command '/tmp/a'"],
+  ])('%s', (_, args, message) => {
+    expect(unitSecrets(args)).toEqual({
+      exitCode: exitCodes.usage,
+      stdout: '',
+      stderr: `unit-secrets: ${message}\n${hint}`,
+    });
+  });
+
+  test.each([[[]], [['token']]])('no command in %j, with the help on stderr', (args) => {
+    const { exitCode, stdout, stderr } = unitSecrets(args);
+    expect({ exitCode, stdout }).toEqual({ exitCode: exitCodes.usage, stdout: '' });
+    expect(stderr).toMatch(/^Usage: unit-secrets /);
+  });
+});
+
+test('every command has help, which says what the command does', () => {
+  const commands = buildProgram(() => {}).commands.flatMap((command) => [command, ...command.commands]);
+  expect(commands.length).toBeGreaterThan(4);
+  for (const command of commands) {
+    expect(command.description()).toMatch(/^[a-z]/);
+    expect(command.helpInformation()).toContain('--help');
+    for (const option of command.options) expect(option.description).toMatch(/^[a-z]/);
+  }
+});
+
+test.each([[['--help']], [['-h']], [['help']], [['generate', '--help']], [['help', 'generate']]])(
+  '%j prints help on stdout',
+  (args) => {
+    const { exitCode, stdout, stderr } = unitSecrets(args);
+    expect({ exitCode, stderr }).toEqual({ exitCode: exitCodes.ok, stderr: '' });
+    expect(stdout).toMatch(/^Usage: unit-secrets /);
+  },
+);
+
+test.each(['--version', '-V'])('%s prints the version', (option) => {
+  expect(unitSecrets([option])).toMatchObject({
+    exitCode: exitCodes.ok,
+    stdout: expect.stringMatching(/^\d+\.\d+\.\S+\n$/),
+  });
+});
+
+test('schema prints the JSON Schema', () => {
+  expect(unitSecrets(['schema'])).toEqual({ exitCode: exitCodes.ok, stdout: schemaText(), stderr: '' });
+});
+
+const manifest = (services: object): string => JSON.stringify({ version: 1, services });
+const some = { environment: { A: 'op://v/i/f' } };
+
+describe('generate', () => {
+  function generate(tree: Readonly<Record<string, string>>, output = join(temporaryDirectory(), 'units')) {
+    return { ...unitSecrets(['generate', '--root', temporaryTree(tree), '--output', output]), output };
+  }
+
+  test('writes what the generator would write', () => {
+    const { exitCode, stderr, output } = generate({ [manifestPath]: manifest({ app: some }) });
+    expect({ exitCode, stderr }).toEqual({ exitCode: exitCodes.ok, stderr: `wrote 5 files to ${output}\n` });
+    expect(readFileSync(join(output, 'app-secrets.service'), 'utf8')).toContain(
+      `ExecStart=${process.execPath} fetch app`,
+    );
+  });
+
+  test('tells the errors of the manifest, writes what can be written, and ends with 1', () => {
+    const { exitCode, stderr, output } = generate({ [manifestPath]: manifest({ app: some, bad: {} }) });
+    expect(exitCode).toBe(exitCodes.problems);
+    expect(stderr.split('\n')[0]).toBe(
+      `${manifestPath}:1:73: $.services.bad: the service is given nothing (add "environment")`,
+    );
+    expect(readdirSync(output)).toContain('app-secrets.service');
+  });
+
+  test('without a manifest says so and writes nothing', () => {
+    const { exitCode, stderr, output } = generate({});
+    expect(exitCode).toBe(exitCodes.ok);
+    expect(stderr).toMatch(new RegExp(`^nothing to do: there is no .*${manifestPath}\n$`));
+    expect(existsSync(output)).toBe(false);
+  });
+
+  test('ends with 73 if the directory cannot be written to', () => {
+    const file = join(temporaryTree({ file: '' }), 'file');
+    const { exitCode, stderr } = generate({ [manifestPath]: manifest({ app: some }) }, file);
+    expect(exitCode).toBe(exitCodes.cannotCreate);
+    expect(stderr).toMatch(/^cannot write units to .*EEXIST/);
+  });
+});
+
+describe('called with directories, it is a generator', () => {
+  test.each([1, 3])('with %d of them', (count) => {
+    const directory = temporaryDirectory();
+    const outputs = ['normal', 'early', 'late'].slice(0, count).map((name) => join(directory, name));
+    const root = temporaryTree({ [manifestPath]: manifest({ app: some }) });
+    // a root may end with a slash
+    expect(unitSecrets(outputs, { env: { UNIT_SECRETS_ROOT: `${root}/` } })).toEqual({
+      exitCode: exitCodes.ok,
+      stdout: '',
+      stderr: '',
+    });
+    expect(readdirSync(directory)).toEqual(['normal']);
+    expect(readdirSync(join(directory, 'normal'))).toContain('app-secrets.service');
+  });
+});
+
+test('a generator ends even if its manifest never does', () => {
+  const output = join(temporaryDirectory(), 'normal');
+  for (const make of [
+    (path: string) => execFileSync('mkfifo', [path]),
+    (path: string) => symlinkSync('/dev/zero', path),
+  ]) {
+    const root = temporaryTree({ '/etc/unit-secrets/': '' });
+    make(join(root, manifestPath));
+    expect(unitSecrets([output], { env: { UNIT_SECRETS_ROOT: root } }).exitCode).toBe(exitCodes.problems);
+    expect(readFileSync(join(output, 'unit-secrets-manifest.service'), 'utf8')).toContain(
+      `Error="${manifestPath}: is not a regular file"`,
+    );
+  }
+});
+
+test('a child that is not asked as a fetcher asks it gives no answer', () => {
+  for (const input of ['', 'null', '{"token":"ops_x"}', '{"token":1,"references":[]}'])
+    expect(unitSecrets(['resolve-child'], { input })).toEqual({
+      exitCode: exitCodes.usage,
+      stdout: '',
+      stderr: '',
+    });
+});

@@ -1,0 +1,215 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { schemaText } from '../../src/cli/schema.ts';
+import { parseDuration } from '../../src/domain/duration.ts';
+import type { Json } from '../../src/domain/json-text.ts';
+import { manifestSchema } from '../../src/domain/manifest-schema.ts';
+import { appWith, manifest, oddText, read, value } from '../support/manifests.ts';
+import { schemaAccepts } from '../support/schema.ts';
+import { wrong } from '../support/wrong-manifests.ts';
+
+/** What only the program can tell, as the schema's comment says. */
+const untold =
+  /is the same service as|is the name of a unit generated for|longer than the 128 KiB|must be a duration/;
+
+function expectAgreement(whole: Json): void {
+  const problems = read(whole).problems.map(({ message }) => message);
+  if (!problems.some((message) => untold.test(message)))
+    expect(schemaAccepts(whole)).toBe(problems.length === 0);
+}
+
+describe('the JSON Schema', () => {
+  const json = wrong.filter(
+    ({ problems }) => !problems.some((problem) => problem.includes('not valid JSON')),
+  );
+
+  test.each(json.filter(({ schema }) => schema === undefined))('refuses $what', ({ text }) => {
+    expect(schemaAccepts(JSON.parse(text))).toBe(false);
+  });
+
+  test.each(json.filter(({ schema }) => schema === 'cannot tell'))('cannot tell $what', ({ text }) => {
+    expect(schemaAccepts(JSON.parse(text))).toBe(true);
+  });
+
+  test('accepts what the program accepts', () => {
+    fc.assert(
+      fc.property(manifest, (whole) => {
+        expect(schemaAccepts(whole)).toBe(true);
+      }),
+    );
+  });
+
+  test('agrees with the program on manifests with something put in somewhere', () => {
+    const intruder = fc.oneof(
+      fc.jsonValue({ maxDepth: 1 }),
+      oddText,
+      fc.constantFrom(
+        '',
+        '/',
+        '/..',
+        '/a/../b',
+        '1s',
+        '1 1 1',
+        'op://a/b/c',
+        'age-vault',
+        '1password',
+        [],
+        {},
+      ),
+    );
+    fc.assert(
+      fc.property(manifest, fc.nat(), intruder, fc.boolean(), (whole, place, bad, asMember) => {
+        expectAgreement(mutate(whole, place, bad as Json, asMember));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test('agrees with the program on values', () => {
+    const text = fc.oneof(
+      value,
+      fc
+        .array(
+          fc.oneof(
+            fc.constantFrom(
+              'op://',
+              'a/b',
+              '/c',
+              '?attribute=otp',
+              '{{',
+              '}}',
+              ' ',
+              '"{{"',
+              '{',
+              '\ufffe',
+              '\0',
+            ),
+            oddText,
+          ),
+          { maxLength: 9 },
+        )
+        .map((parts) => parts.join('')),
+    );
+    fc.assert(
+      fc.property(text, (A) => {
+        expectAgreement(appWith({ A }));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test.each([
+    [
+      'unit names',
+      (text: string): Json => ({ version: 1, services: { [text]: { environment: {} } } }),
+      [
+        'a',
+        '.',
+        '@',
+        ':',
+        '\\',
+        '-',
+        '.service',
+        '.socket',
+        'unit-secrets',
+        '/',
+        ' ',
+        'é',
+        'x'.repeat(120),
+        '\n',
+      ],
+    ],
+    [
+      'paths',
+      (text: string): Json => ({ version: 1, token: { file: text } }),
+      ['/', 'a', '..', '.', ' ', '\u2028', '\n', '\x7f', '🔑', '\ud800'],
+    ],
+    [
+      'names of variables',
+      (text: string): Json => appWith({ [text]: 'x' }),
+      ['A', '_', '0', '-', ' ', 'é', '\n', '='],
+    ],
+  ])('agrees with the program on %s', (_, place, pieces) => {
+    fc.assert(
+      fc.property(textOf(pieces), (odd) => {
+        expectAgreement(place(odd));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test('agrees with the program on what is a duration', () => {
+    const pieces = ['1', '.5', '.', ' ', 's', 'min', 'h', 'M', '\u00b5s', '-', '\n', ' '.repeat(40)];
+    fc.assert(
+      fc.property(textOf(pieces), (timeout) => {
+        const known = parseDuration(timeout) !== undefined;
+        expect(schemaAccepts({ version: 1, fetch: { timeout } })).toBe(known);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test('keeps no editor busy with a text that is nearly right', () => {
+    const before = performance.now();
+    for (const timeout of ['1'.repeat(99), '1 '.repeat(49), `1${' '.repeat(98)}`, '1s '.repeat(33)])
+      expect(schemaAccepts({ version: 1, fetch: { timeout: `${timeout}!`.slice(-100) } })).toBe(false);
+    for (const A of [`op://${'a '.repeat(50_000)}`, '{'.repeat(50_001), `x{{ op://${' '.repeat(5_000)}`])
+      expect(schemaAccepts(appWith({ A }))).toBe(false);
+    expect(performance.now() - before).toBeLessThan(10_000);
+  });
+
+  test('describes every member', () => {
+    const bare: string[] = [];
+    describeMembers(manifestSchema, '$', bare);
+    expect(bare).toEqual([]);
+  });
+
+  test('is the published one', () => {
+    const path = join(import.meta.dirname, '../../schema/manifest.schema.json');
+    expect(readFileSync(path, 'utf8')).toBe(schemaText());
+  });
+});
+
+function textOf(pieces: readonly string[]): fc.Arbitrary<string> {
+  return fc.array(fc.constantFrom(...pieces), { maxLength: 7 }).map((parts) => parts.join(''));
+}
+
+/** Puts something in place of a value, or beside it as another member, somewhere in a manifest. */
+function mutate(whole: Json, place: number, bad: Json, asMember: boolean): Json {
+  const copy = structuredClone(whole) as Record<string, Json>;
+  const slots: [holder: Record<string, Json>, name: string][] = [];
+  const visit = (holder: Record<string, Json>): void => {
+    for (const name of Object.keys(holder)) {
+      slots.push([holder, name]);
+      const member = holder[name];
+      if (typeof member === 'object' && member !== null) visit(member as Record<string, Json>);
+    }
+  };
+  visit(copy);
+  const [holder, name] = slots[place % slots.length] ?? [copy, 'version'];
+  // defined, not assigned: a member may be called __proto__
+  const newName = typeof bad === 'string' ? bad : JSON.stringify(bad);
+  const slot = asMember && !Array.isArray(holder) ? newName : name;
+  Object.defineProperty(holder, slot, { value: bad, enumerable: true, configurable: true, writable: true });
+  return copy;
+}
+
+type SchemaNode = { readonly [key: string]: unknown };
+
+/** Collects the members of a schema, however deep, that neither have a description nor refer to something that has. */
+function describeMembers(node: SchemaNode, path: string, bare: string[]): void {
+  for (const [key, child] of Object.entries(node)) {
+    if (typeof child !== 'object' || child === null) continue;
+    if (key === 'properties' || key === '$defs') {
+      for (const [name, member] of Object.entries(child as Record<string, SchemaNode>)) {
+        if (typeof member['description'] !== 'string' || member['description'] === '')
+          bare.push(`${path}.${name}`);
+      }
+    }
+    if (key === 'additionalProperties' && !('description' in child) && !('$ref' in child))
+      bare.push(`${path}.*`);
+    describeMembers(child as SchemaNode, `${path}.${key}`, bare);
+  }
+}

@@ -1,0 +1,37 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+
+const entryPoint = join(import.meta.dirname, '../../src/main.ts');
+
+export interface Outcome {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function run(
+  args: readonly string[],
+  options: { readonly input?: string; readonly env?: NodeJS.ProcessEnv },
+): Outcome {
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, {
+    encoding: 'utf8',
+    input: options.input ?? '',
+    env: { PATH: process.env['PATH'], ...options.env },
+    timeout: 60_000,
+  });
+  return { exitCode: status, stdout, stderr };
+}
+
+/** Runs the program from source, as a process of its own with an environment of its own. */
+export function unitSecrets(
+  args: readonly string[],
+  options: { readonly input?: string; readonly env?: NodeJS.ProcessEnv } = {},
+): Outcome {
+  return run([entryPoint, ...args], options);
+}
+
+/** Runs a module's text with the sources beside it, as a process of its own. */
+export function runModule(text: string, env: NodeJS.ProcessEnv = {}): Outcome {
+  const source = join(import.meta.dirname, '../../src');
+  return run(['--input-type=module', '-e', text.replaceAll('SOURCE', source)], { env });
+}
