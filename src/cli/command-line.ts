@@ -47,9 +47,13 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
   program
     .command('generate')
     .description('write the units that the generator would write, into a directory of your choice')
-    .requiredOption('--output <dir>', 'the directory to write to; it is made if it does not exist')
+    .option('--output <dir>', 'the directory to write to; it is made if it does not exist (required)')
     .addOption(rootOption())
-    .action(async (options: { output: string; root: string }) => {
+    .action(async (options: { output?: string; root: string }, command: Command) => {
+      // checked here: commander would do it before it looks for misspelt options
+      if (options.output === undefined) {
+        command.error("error: required option '--output <dir>' not specified", { exitCode: exitCodes.usage });
+      }
       const { generateCommand } = await import('./generate.ts');
       end(await generateCommand({ output: resolve(options.output), root: rootOf(options.root) }));
     });

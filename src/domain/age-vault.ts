@@ -1,5 +1,5 @@
 import { exitCodes } from './exit-codes.ts';
-import type { Json, Locate } from './json-text.ts';
+import { isJsonObject, type Json, kindOfJson, type Locate } from './json-text.ts';
 import { parseJsonTree } from './json-tree.ts';
 import { parseOpensshKey } from './openssh-key.ts';
 import { type JsonPath, type Problem, quoteName } from './problem.ts';
@@ -72,7 +72,7 @@ class Reader {
     );
     for (const [name, member] of members) {
       const memberPath = [...path, name];
-      if (isObject(member)) {
+      if (isJsonObject(member)) {
         sections.set(
           name,
           this.#members(member, memberPath, 'a section must be an object of fields', (field, fieldPath) =>
@@ -90,10 +90,10 @@ class Reader {
     rule: string,
     read: (member: Json, path: JsonPath) => T,
   ): Map<string, T> {
-    if (isObject(value)) {
+    if (isJsonObject(value)) {
       return new Map(Object.entries(value).map(([name, member]) => [name, read(member, [...path, name])]));
     }
-    this.#add(path, `${rule}, this is ${kindOf(value)}`);
+    this.#add(path, `${rule}, this is ${kindOfJson(value)}`);
     return new Map();
   }
 
@@ -101,7 +101,7 @@ class Reader {
     if (typeof value === 'string') return value;
     const hint =
       typeof value === 'number' || typeof value === 'boolean' ? 'put it in double quotes' : undefined;
-    this.#add(path, `must be ${rule}, this is ${kindOf(value)}`, hint);
+    this.#add(path, `must be ${rule}, this is ${kindOfJson(value)}`, hint);
     return '';
   }
 
@@ -115,17 +115,6 @@ class Reader {
       ...(hint === undefined ? {} : { hint }),
     });
   }
-}
-
-function isObject(value: Json | undefined): value is { readonly [name: string]: Json } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function kindOf(value: Json | undefined): string {
-  if (value === undefined) return 'nothing';
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return 'an array';
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
 /**

@@ -34,3 +34,18 @@ export function parseJsonFast(text: string): { readonly value: Json } | undefine
 
 /** A member or an element by its path. */
 export type Locate = (path: JsonPath, what: 'name' | 'value') => Position | undefined;
+
+/** A JSON object. */
+export type JsonMembers = { readonly [name: string]: Json };
+
+export function isJsonObject(value: Json | undefined): value is JsonMembers {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** What a value is, for messages: "an object", "a string"; never the value itself. */
+export function kindOfJson(value: Json | undefined): string {
+  if (value === undefined) return 'nothing';
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'an array';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}

@@ -1,6 +1,6 @@
 import { parseDuration } from './duration.ts';
 import { environmentValueProblem } from './environment-file.ts';
-import type { Json, Locate } from './json-text.ts';
+import { isJsonObject, type Json, type JsonMembers, kindOfJson, type Locate } from './json-text.ts';
 import { type JsonPath, type Problem, quoteName } from './problem.ts';
 import { companionName, parseServiceName, type ServiceName } from './service-name.ts';
 import { nearest } from './suggest.ts';
@@ -56,19 +56,6 @@ const laterServiceMembers = ['credentials', 'files', 'configs', 'group', 'dynami
 const topMembers = ['$schema', 'version', 'provider', 'token', 'fetch', 'services'];
 const laterTopMembers = ['sshKeys'];
 
-type Members = { readonly [name: string]: Json };
-
-function isObject(value: Json | undefined): value is Members {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function kindOf(value: Json | undefined): string {
-  if (value === undefined) return 'nothing';
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return 'an array';
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
-}
-
 /**
  * Reads a manifest. Every problem is found, not only the first.
  *
@@ -98,8 +85,8 @@ class Reader {
     let provider: ProviderSetting = { type: '1password' };
     let token = defaultToken;
     let fetch = defaultFetch;
-    if (!isObject(value)) {
-      this.#add([], `the manifest must be an object, this is ${kindOf(value)}`);
+    if (!isJsonObject(value)) {
+      this.#add([], `the manifest must be an object, this is ${kindOfJson(value)}`);
     } else {
       this.#members(value, [], topMembers, laterTopMembers);
       if (value['$schema'] !== undefined) this.#string(value['$schema'], ['$schema']);
@@ -134,7 +121,12 @@ class Reader {
     });
   }
 
-  #members(value: Members, path: JsonPath, known: readonly string[], later: readonly string[] = []): void {
+  #members(
+    value: JsonMembers,
+    path: JsonPath,
+    known: readonly string[],
+    later: readonly string[] = [],
+  ): void {
     for (const name of Object.keys(value)) {
       if (known.includes(name)) continue;
       if (later.includes(name)) {
@@ -160,7 +152,7 @@ class Reader {
 
   #string(value: Json | undefined, path: JsonPath): string | undefined {
     if (typeof value === 'string') return value;
-    this.#add(path, `must be a string, this is ${kindOf(value)}`);
+    this.#add(path, `must be a string, this is ${kindOfJson(value)}`);
     return undefined;
   }
 
@@ -184,8 +176,8 @@ class Reader {
   #provider(value: Json | undefined): ProviderSetting {
     const path = ['provider'];
     if (value === undefined) return { type: '1password' };
-    if (!isObject(value)) {
-      this.#add(path, `must be an object, this is ${kindOf(value)}`);
+    if (!isJsonObject(value)) {
+      this.#add(path, `must be an object, this is ${kindOfJson(value)}`);
       return { type: '1password' };
     }
     const types = ['1password', 'age-vault'];
@@ -221,8 +213,8 @@ class Reader {
   #token(value: Json | undefined): Token {
     const path = ['token'];
     if (value === undefined) return defaultToken;
-    if (!isObject(value)) {
-      this.#add(path, `must be an object, this is ${kindOf(value)}`);
+    if (!isJsonObject(value)) {
+      this.#add(path, `must be an object, this is ${kindOfJson(value)}`);
       return defaultToken;
     }
     this.#members(value, path, ['age', 'identity', 'file'], ['credential']);
@@ -248,8 +240,8 @@ class Reader {
   #fetch(value: Json | undefined): FetchSettings {
     const path = ['fetch'];
     if (value === undefined) return defaultFetch;
-    if (!isObject(value)) {
-      this.#add(path, `must be an object, this is ${kindOf(value)}`);
+    if (!isJsonObject(value)) {
+      this.#add(path, `must be an object, this is ${kindOfJson(value)}`);
       return defaultFetch;
     }
     this.#members(value, path, ['tries', 'timeout', 'retryEvery']);
@@ -283,8 +275,8 @@ class Reader {
     broken: { name: ServiceName; problems: Problem[] }[],
   ): void {
     if (value === undefined) return;
-    if (!isObject(value)) {
-      this.#add(['services'], `must be an object, this is ${kindOf(value)}`);
+    if (!isJsonObject(value)) {
+      this.#add(['services'], `must be an object, this is ${kindOfJson(value)}`);
       return;
     }
     const seen = new Map<string, string>();
@@ -305,8 +297,10 @@ class Reader {
       const service = this.#serviceEntry(value[key], path, parsed.service);
       read.push({ key, name: parsed.service, service, first, last: this.#problems.length });
     }
+    // shorter names first: one that is refused has no units whose names could be taken
     const generated = new Map<string, string>();
-    for (const { key, name } of read) {
+    for (const { key, name } of [...read].sort((a, b) => a.name.name.length - b.name.name.length)) {
+      if (generated.has(name.name)) continue;
       for (const suffix of ['secrets', 'config']) generated.set(companionName(name, suffix), key);
     }
     for (const { key, name, service, first, last } of read) {
@@ -335,8 +329,8 @@ class Reader {
 
   #serviceEntry(value: Json | undefined, path: JsonPath, name: ServiceName): Service {
     const environment: [string, string][] = [];
-    if (!isObject(value)) {
-      this.#add(path, `must be an object, this is ${kindOf(value)}`);
+    if (!isJsonObject(value)) {
+      this.#add(path, `must be an object, this is ${kindOfJson(value)}`);
       return { name, environment };
     }
     this.#members(value, path, serviceMembers, laterServiceMembers);
@@ -347,8 +341,8 @@ class Reader {
       return { name, environment };
     }
     const environmentPath = [...path, 'environment'];
-    if (!isObject(variables)) {
-      this.#add(environmentPath, `must be an object, this is ${kindOf(variables)}`);
+    if (!isJsonObject(variables)) {
+      this.#add(environmentPath, `must be an object, this is ${kindOfJson(variables)}`);
       return { name, environment };
     }
     for (const variable of Object.keys(variables)) {

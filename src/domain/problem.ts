@@ -15,7 +15,7 @@ export interface Problem {
   readonly service?: string;
 }
 
-const identifier = /^[A-Za-z_][A-Za-z0-9_-]*$/;
+const identifier = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** Formats a path as a normalized JSONPath (RFC 9535, with the shorthand for plain names): `$.services["a@b"]`. */
 export function formatJsonPath(path: JsonPath): string {

@@ -51,13 +51,11 @@ function callChild(
     new FailureError({ class: 'transient', exitCode: exitCodes.temporaryFailure, message });
   return new Promise((resolve, reject) => {
     const [program, ...args] = options.command;
-    const child = spawn(program, args, {
-      // a group of its own, so that whatever it starts ends with it
-      detached: true,
-      cwd: '/',
-      env: { PATH: '/usr/bin:/bin', LANG: 'C.UTF-8' },
-      stdio: ['pipe', 'pipe', 'ignore'],
-    });
+    const child = start(program, args);
+    if (!child) {
+      reject(fail(notStarted));
+      return;
+    }
     const kill = (): void => {
       try {
         if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
@@ -78,14 +76,14 @@ function callChild(
     child.once('error', () => {
       clearTimeout(timer);
       process.off('exit', kill);
-      reject(fail('the process that asks 1Password could not be started'));
+      reject(fail(notStarted));
     });
     child.once('close', (code) => {
       clearTimeout(timer);
       process.off('exit', kill);
       try {
-        const answer = JSON.parse(Buffer.concat(chunks).toString('utf8')) as BatchAnswer;
-        if (code !== 0 || typeof answer.ok !== 'boolean') throw new Error('not an answer');
+        const answer: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'));
+        if (code !== 0 || !isBatchAnswer(answer)) throw new Error('not an answer');
         resolve(answer);
       } catch {
         reject(fail('the process that asks 1Password ended without an answer'));
@@ -95,4 +93,29 @@ function callChild(
     child.stdin.on('error', () => {});
     child.stdin.end(JSON.stringify({ token: options.token, references }));
   });
+}
+
+const notStarted = 'the process that asks 1Password could not be started';
+
+function start(program: string, args: readonly string[]) {
+  try {
+    return spawn(program, args, {
+      // a group of its own, so that whatever it starts ends with it
+      detached: true,
+      cwd: '/',
+      env: { PATH: '/usr/bin:/bin', LANG: 'C.UTF-8' },
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
+  } catch {
+    // out of processes or memory
+    return undefined;
+  }
+}
+
+function isBatchAnswer(value: unknown): value is BatchAnswer {
+  if (typeof value !== 'object' || value === null || !('ok' in value)) return false;
+  if (value.ok === false) return 'message' in value && typeof value.message === 'string';
+  return (
+    value.ok === true && 'results' in value && typeof value.results === 'object' && value.results !== null
+  );
 }

@@ -18,6 +18,11 @@ describe('what the command line does not know ends with 64 and a hint', () => {
     ['a misspelt command of a command', ['token', 'opne'], "unknown command 'opne'\n(Did you mean open?)"],
     ['an option', ['schema', '--colour'], "unknown option '--colour'"],
     ['a misspelt option', ['fetch', '--manifets'], "unknown option '--manifets'\n(Did you mean --manifest?)"],
+    [
+      'a misspelt required option',
+      ['generate', '--outptu', 'x'],
+      "unknown option '--outptu'\n(Did you mean --output?)",
+    ],
     ['an option without its argument', ['generate', '--output'], "option '--output <dir>' argument missing"],
     ['a command without what it needs', ['generate'], "required option '--output <dir>' not specified"],
     [
@@ -152,4 +157,23 @@ test('a child that is not asked as a fetcher asks it gives no answer', () => {
       stdout: '',
       stderr: '',
     });
+});
+
+test('the manual page has every command and every option, and no other', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../man/unit-secrets.8'), 'utf8');
+  const program = buildProgram(() => {});
+  // `token wipe` is the token unit's own affair
+  const commands = program.commands.flatMap((command) =>
+    command.commands.length > 0
+      ? command.commands.map((part) => `${command.name()} ${part.name()}`)
+      : [command.name()],
+  );
+  const described = [...page.matchAll(/^\.It Cm (.+)$/gm)].map(([, name]) => name);
+  expect(described.sort()).toEqual(commands.filter((name) => name !== 'token wipe').sort());
+
+  const options = [program, ...program.commands, ...program.commands.flatMap((command) => command.commands)]
+    .flatMap((command) => command.options)
+    .map((option) => option.long?.slice(2));
+  const inPage = [...page.matchAll(/(?:Fl|,|\|) -([a-z]+)/g)].map(([, name]) => name);
+  expect(new Set(inPage.filter((name) => name !== 'help'))).toEqual(new Set(options));
 });

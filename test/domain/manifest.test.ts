@@ -175,3 +175,11 @@ test('reading needs no positions, and messages are then without one', () => {
     `${manifestPath}: $: the manifest must be an object, this is an array`,
   ]);
 });
+
+test('a name that is refused as generated has no generated names of its own', () => {
+  const names = ['app-secrets-secrets', 'app-secrets', 'app'];
+  const entries = Object.fromEntries(names.map((name) => [name, { environment: {} }]));
+  const { services: kept, problems } = read({ version: 1, services: entries });
+  expect(kept.map(({ name }) => name.name)).toEqual(['app-secrets-secrets', 'app']);
+  expect(problems.map(({ service }) => service)).toEqual(['app-secrets']);
+});

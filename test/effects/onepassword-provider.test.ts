@@ -77,6 +77,7 @@ describe('a child without an answer is worth another try', () => {
     ['says nothing', '', ended],
     ['says something else', "process.stdout.write('what');", ended],
     ['says null', answer('null'), ended],
+    ['answers without results', answer('{ ok: true }'), ended],
     ['fails behind its answer', `${answer('{ ok: true, results: {} }')} process.exitCode = 70;`, ended],
     ['is killed', "process.kill(process.pid, 'SIGKILL');", ended],
     [

@@ -376,7 +376,7 @@ const services: readonly WrongManifest[] = [
   one(
     'a variable with a dash',
     member('services', '{"app":{"environment":{"A-B":"x"}}}'),
-    '1:48: $.services.app.environment.A-B: "A-B" is not the name of an environment variable (letters, digits and "_", not beginning with a digit)',
+    '1:48: $.services.app.environment["A-B"]: "A-B" is not the name of an environment variable (letters, digits and "_", not beginning with a digit)',
   ),
   one(
     'a variable with an empty name',
@@ -431,7 +431,7 @@ const services: readonly WrongManifest[] = [
   untold(
     'a service that is generated for another',
     member('services', '{"a":{"environment":{}},"a-secrets":{"environment":{}}}'),
-    '1:49: $.services.a-secrets: "a-secrets" is the name of a unit generated for "a"',
+    '1:49: $.services["a-secrets"]: "a-secrets" is the name of a unit generated for "a"',
   ),
   untold(
     'an instance that is generated for another',
