@@ -57,7 +57,7 @@ export async function findBase(repository: string, arch: Arch): Promise<string> 
   const installed = join(repository, 'node_modules', name, 'bin/bun');
   if (existsSync(installed)) return installed;
 
-  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'unit-secrets/bun');
+  const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'unit-secrets/bun');
   const directory = join(cache, `${arch}-${locked.version}`);
   const base = join(directory, 'package/bin/bun');
   if (existsSync(base)) return base;
@@ -78,10 +78,14 @@ export async function findBase(repository: string, arch: Arch): Promise<string> 
     if (integrity !== locked.integrity) throw new Error(`${name} is not the one in package-lock.json`);
     execFileSync('tar', ['-xzf', archive, '-C', unpacked]);
     rmSync(archive);
-    renameSync(unpacked, directory);
-  } catch (error) {
+    try {
+      renameSync(unpacked, directory);
+    } catch (error) {
+      // another build may have been quicker
+      if (!existsSync(base)) throw error;
+    }
+  } finally {
     rmSync(unpacked, { recursive: true, force: true });
-    throw error;
   }
   return base;
 }

@@ -9,6 +9,7 @@ const unwanted = [
   'BUN_BE_BUN',
   'BUN_CONFIG_VERBOSE_FETCH',
   'BUN_INSPECT',
+  'BUN_INSPECT_CONNECT_TO',
   'BUN_INSPECT_PRELOAD',
   'BUN_JSC_useJIT',
   'BUN_JSC_dumpOptions',
@@ -58,6 +59,8 @@ function settingsOf({ jit, network, home, hideSecrets }: Required<Sandbox>): Set
   return [
     ['UMask', '0077'],
     ['LimitCORE', '0'],
+    // twice what the SDK needs
+    ['MemoryMax', '256M'],
     ['UnsetEnvironment', unwanted.join(' ')],
     ['CapabilityBoundingSet', ''],
     ['AmbientCapabilities', ''],

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { build } from 'esbuild';
 
@@ -5,19 +7,50 @@ import { build } from 'esbuild';
 export interface Import {
   /** The importing file, below the repository. */
   readonly from: string;
-  /** A file of ours below the repository, or the name of a package or of a part of Node (`node:fs`). */
+  /**
+   * A file of ours below the repository, or the name of a package or of a part of Node (`node:fs`). What is
+   * none of these (an absolute path) is as it is written.
+   */
   readonly to: string;
-  readonly lazy: boolean;
+  /** Loaded with the importing file, only when it is called, or only by the type checker. */
+  readonly kind: 'eager' | 'lazy' | 'type';
 }
 
-/** Every import in a set of files and in what they import of ours; types alone count as nothing, as they are gone at run time. */
-export async function importsOf(
+/** Every import in a set of files, given by their paths below the repository. */
+export async function importsOf(repository: string, files: readonly string[]): Promise<readonly Import[]> {
+  const sources = new Map(files.map((file) => [file, readFileSync(join(repository, file), 'utf8')]));
+  const found: Import[] = [];
+  for (const [file, source] of sources) {
+    if (/\bimport\((?!')|\brequire\(|\bcreateRequire\b|\bgetBuiltinModule\((?!')/.test(source)) {
+      throw new Error(`${file} imports something in a way that is not seen here`);
+    }
+    for (const [, name = ''] of source.matchAll(/\bgetBuiltinModule\('([^']+)'\)/g)) {
+      found.push({ from: file, to: name, kind: 'lazy' });
+    }
+  }
+  const atRunTime = await resolvedImports(repository, sources);
+  found.push(...atRunTime);
+  const asIfValues = new Map(
+    [...sources].map(([file, source]) => [
+      file,
+      source.replace(/^(import|export(?= type [{*])) type /gm, '$1 '),
+    ]),
+  );
+  for (const one of await resolvedImports(repository, asIfValues)) {
+    if (!atRunTime.some(({ from, to }) => from === one.from && to === one.to)) {
+      found.push({ ...one, kind: 'type' });
+    }
+  }
+  return found;
+}
+
+async function resolvedImports(
   repository: string,
-  entryPoints: readonly string[],
+  sources: ReadonlyMap<string, string>,
 ): Promise<readonly Import[]> {
   const found: Import[] = [];
   await build({
-    entryPoints: [...entryPoints],
+    entryPoints: [...sources.keys()],
     absWorkingDir: repository,
     bundle: true,
     write: false,
@@ -25,17 +58,27 @@ export async function importsOf(
     format: 'esm',
     platform: 'node',
     logLevel: 'silent',
+    tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } },
     plugins: [
       {
         name: 'record-imports',
         setup(api) {
           api.onResolve({ filter: /.*/ }, ({ path, importer, kind }) => {
-            if (kind === 'entry-point') return undefined;
-            const ours = path.startsWith('.');
-            const to = ours ? relative(repository, join(dirname(importer), path)) : packageOf(path);
-            found.push({ from: relative(repository, importer), to, lazy: kind === 'dynamic-import' });
-            return ours ? undefined : { path, external: true };
+            if (kind === 'entry-point') return { path: join(repository, path) };
+            const to = path.startsWith('.')
+              ? relative(repository, join(dirname(importer), path))
+              : nameOf(path);
+            found.push({
+              from: relative(repository, importer),
+              to,
+              kind: kind === 'dynamic-import' ? 'lazy' : 'eager',
+            });
+            return { path, external: true };
           });
+          api.onLoad({ filter: /\.ts$/ }, ({ path }) => ({
+            contents: sources.get(relative(repository, path)) ?? '',
+            loader: 'ts',
+          }));
         },
       },
     ],
@@ -43,53 +86,60 @@ export async function importsOf(
   return found;
 }
 
-/** `@scope/name/part` and `name/part` are parts of a package. */
-function packageOf(path: string): string {
-  if (path.startsWith('node:')) return path;
+/** `@scope/name/part` and `name/part` are parts of a package; `fs` is `node:fs`. */
+function nameOf(path: string): string {
+  if (path.startsWith('/') || path.startsWith('file:')) return path;
+  if (isBuiltin(path)) return path.startsWith('node:') ? path : `node:${path}`;
   return path
     .split('/')
     .slice(0, path.startsWith('@') ? 2 : 1)
     .join('/');
 }
 
-/** Lower ones know nothing of higher ones. */
-const layers = [
-  'src/domain/',
-  'src/unit/',
-  'src/effects/',
-  'src/fetch/',
-  'generators/',
-  'src/cli/',
-  'src/main.ts',
-];
+/** What each layer may import beside itself. */
+const layers: Readonly<Record<string, readonly string[]>> = {
+  'src/domain/': [],
+  'src/unit/': ['src/domain/'],
+  'src/effects/': ['src/domain/', 'src/unit/'],
+  'src/fetch/': ['src/domain/', 'src/unit/', 'src/effects/'],
+  'generators/': ['src/domain/', 'src/unit/', 'src/effects/'],
+  'src/cli/': ['src/domain/', 'src/unit/', 'src/effects/', 'src/fetch/', 'generators/'],
+  'src/main.ts': ['src/domain/', 'src/unit/', 'src/effects/', 'src/fetch/', 'generators/', 'src/cli/'],
+};
 /** Beside the layers: a constant for all. */
-const shared = ['src/version.ts'];
+const shared = 'src/version.ts';
 
 export function upwardImports(imports: readonly Import[]): readonly string[] {
-  const layerOf = (file: string): number => {
-    if (shared.includes(file)) return -1;
-    const layer = layers.findIndex((prefix) => file.startsWith(prefix));
-    if (layer < 0) throw new Error(`${file} is in none of the layers`);
-    return layer;
-  };
   return imports
-    .filter(({ to }) => to.startsWith('src/') || to.startsWith('generators/'))
-    .filter(({ from, to }) => layerOf(to) > layerOf(from))
-    .map(({ from, to }) => `${from} imports ${to}`);
+    .filter(({ to }) => isOurs(to) && to !== shared)
+    .filter(({ from, to }) => {
+      const [upper, lower] = [layerOf(from), layerOf(to)];
+      return upper !== lower && !layers[upper]?.includes(lower);
+    })
+    .map(describe);
 }
 
-/** The domain and the unit model are pure: they may compute, and nothing else. */
+function layerOf(file: string): string {
+  const layer = Object.keys(layers).find((prefix) => file.startsWith(prefix));
+  if (layer === undefined) throw new Error(`${file} is in none of the layers`);
+  return layer;
+}
+
+/** The domain and the unit model are pure: they may compute, and nothing else; the latter on its own. */
 export function impureImports(imports: readonly Import[]): readonly string[] {
   return imports
-    .filter(({ from }) => from.startsWith('src/domain/') || from.startsWith('src/unit/'))
-    .filter(({ to }) => to.startsWith('node:'))
-    .map(({ from, to }) => `${from} imports ${to}`);
+    .filter(
+      ({ from, to }) =>
+        (from.startsWith('src/domain/') && to.startsWith('node:')) ||
+        (from.startsWith('src/unit/') && !isOurs(to)),
+    )
+    .map(describe);
 }
 
+/** A package is known to one file, so that it can be replaced there. */
 export function packagesImportedTwice(imports: readonly Import[]): readonly string[] {
   const users = new Map<string, Set<string>>();
-  for (const { from, to } of imports) {
-    if (isOurs(to) || to.startsWith('node:')) continue;
+  for (const { from, to } of imports.filter(isOfPackage)) {
     users.set(to, (users.get(to) ?? new Set()).add(from));
   }
   return [...users]
@@ -97,15 +147,48 @@ export function packagesImportedTwice(imports: readonly Import[]): readonly stri
     .map(([name, files]) => `${name} is imported by ${[...files].sort().join(' and ')}`);
 }
 
-/** What is loaded at once with a file: its imports, theirs and so on, without those that wait to be called. */
-export function loadedWith(imports: readonly Import[], entry: string): ReadonlySet<string> {
+/** Paths out of the repository or into node_modules, and packages that package.json does not name. */
+export function strangeImports(
+  imports: readonly Import[],
+  packages: readonly string[],
+  files: readonly string[],
+): readonly string[] {
+  return imports
+    .filter(({ to }) => !to.startsWith('node:') && !files.includes(to) && !packages.includes(to))
+    .map(describe);
+}
+
+/** `import()` of a CommonJS package loses its named exports in the bundle: a file of ours is to import it. */
+export function lazyPackages(imports: readonly Import[]): readonly string[] {
+  return imports.filter((one) => one.kind === 'lazy' && isOfPackage(one)).map(describe);
+}
+
+/**
+ * What is loaded at once with a file: its imports, theirs and so on. With `lazy` also what may be loaded
+ * later.
+ */
+export function loadedWith(
+  imports: readonly Import[],
+  entry: string,
+  options: { readonly lazy: boolean } = { lazy: false },
+): ReadonlySet<string> {
   const loaded = new Set([entry]);
   for (const file of loaded) {
-    for (const { from, to, lazy } of imports) if (from === file && !lazy) loaded.add(to);
+    for (const { from, to, kind } of imports) {
+      if (from === file && (kind === 'eager' || (options.lazy && kind === 'lazy'))) loaded.add(to);
+    }
   }
   return loaded;
 }
 
 function isOurs(name: string): boolean {
   return name.startsWith('src/') || name.startsWith('generators/');
+}
+
+function isOfPackage({ to }: Import): boolean {
+  return !isOurs(to) && !to.startsWith('node:');
+}
+
+function describe({ from, to }: Import): string {
+  return `${from} imports ${to}`;
 }
