@@ -58,12 +58,11 @@ install_debian_packages() {
     fail 'apt-get install failed'
 }
 
-# npm 11 refuses a lock file without entries for optional packages (other platforms' executables) that the
-# registry does not have, though it would never install them: github.com/npm/cli/issues/9846. It says
-# "Missing: NAME@", with no version; a lock file that is really out of date names versions.
-only_unavailable_packages_missing() {
-  grep -q 'error Missing: .*@ from lock file$' "$1" &&
-    ! grep -E 'error (Missing|Invalid): ' "$1" | grep -qv '@ from lock file$'
+# npm refuses a lock file that lacks optional packages (executables for other platforms), though it would
+# never install them: github.com/npm/cli/issues/9846. Of which packages a lock file lacks the entries depends on
+# what the registry had when it was written. A version that differs from package.json is "Invalid".
+only_optional_packages_missing() {
+  grep -q 'error Missing: .* from lock file$' "$1" && ! grep -q 'error Invalid: ' "$1"
 }
 
 install_node_packages() {
@@ -78,7 +77,7 @@ install_node_packages() {
   # errors only: that the Node.js that runs npm is too old for some is no matter, another runs them.
   local options=(--prefix "$repository" --ignore-scripts --loglevel=error)
   if ! npm ci "${options[@]}" >"$log" 2>&1; then
-    if ! only_unavailable_packages_missing "$log" ||
+    if ! only_optional_packages_missing "$log" ||
       ! npm install --no-save "${options[@]}" >"$log" 2>&1; then
       cat "$log" >&2
       rm -f "$log"
