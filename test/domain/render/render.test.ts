@@ -1,0 +1,115 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: templates are what is tested
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Filling, Format } from '../../../src/domain/render/format.ts';
+import { formatNames, formatOfPath, formats } from '../../../src/domain/render/formats.ts';
+import { checkTemplate, renderFormat } from '../../../src/domain/render/render.ts';
+import { partsOf, rendered, renderWith, secret, secrets } from '../../support/render.ts';
+
+describe('the format of a template', () => {
+  test.each([
+    ['/etc/x/litellm.yaml', 'yaml'],
+    ['a.yml', 'yaml'],
+    ['a.b.json', 'json'],
+    ['x.ini', 'ini'],
+    ['x.env', 'env'],
+    ['.env', 'env'],
+    ['x.conf', 'text'],
+    ['x.text', 'text'],
+    ['json', 'text'],
+    ['x.json.tmpl', 'text'],
+    ['dir.json/x', 'text'],
+    ['x.constructor', 'text'],
+  ])('of %s is %s', (path, format) => {
+    expect(formatOfPath(path)).toBe(format);
+  });
+});
+
+describe('text', () => {
+  test('takes values as they are', () => {
+    fc.assert(
+      fc.property(secrets, ({ A, B, C }) => {
+        expect(rendered('text', '<${A}"{{ op://v/i/B }}"$${${C}', { A, B, C })).toBe(`<${A}"${B}"\${${C}`);
+      }),
+    );
+  });
+
+  test.each([
+    ['x\n ${A:number}', 'x', '2:2: the value of A is not a decimal number'],
+    ['${A:boolean}', 'True', '1:1: the value of A is neither true nor false'],
+    ['${A}', '\ud800', '1:1: the value of A is not valid Unicode'],
+  ])('%j is refused with %j', (template, value, message) => {
+    expect(rendered('text', template, { A: value })).toBe(message);
+  });
+
+  test('has nothing to check without values', () => {
+    expect(checkTemplate('text', partsOf('# ${A:number}"'))).toEqual([]);
+  });
+});
+
+test('every problem is found, not only the first', () => {
+  expect(checkTemplate('yaml', partsOf('a: "${A:number}"\n# ${B}\nc: x${C:boolean}\n'))).toHaveLength(3);
+  const result = renderWith('ini', 'a = ${A}\nb = ${B}\n', { A: '#', B: '\n' });
+  expect(result.ok ? [] : result.problems.map(({ position }) => position.line)).toEqual([1, 2]);
+});
+
+test('problems show no value', () => {
+  const value = fc.tuple(secret, secret).map((parts) => parts.join('Gq7#"\n'));
+  const templates = ['${A}: 1', 'k: ${A:number}', '"${A}"', 'k = ${A}', '[${A}]', 'K="${A}"', 'k = "${A}"'];
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...templates),
+      fc.constantFrom(...formatNames),
+      value,
+      (template, format, A) => {
+        const result = renderWith(format, template, { A });
+        if (!result.ok) expect(JSON.stringify(result.problems)).not.toContain('Gq7');
+      },
+    ),
+    { numRuns: 2000 },
+  );
+});
+
+describe('were a value put in without escaping,', () => {
+  const raw = ({ source }: Filling) =>
+    ({ ok: true, text: source.map((one) => (typeof one === 'string' ? one : one.value)).join('') }) as const;
+  const templates: readonly [keyof typeof formats, string][] = [
+    ['json', '{"a": "${A}", "b": ["${B}", 1], "${C}": null}'],
+    ['json', '[${A}, ${B}]'],
+    ['yaml', 'a: ${A}\nb: "${B}"\nc: [\'${C}\', ${A}]\nd: |\n  ${B}\n  x\n'],
+    ['yaml', '${A}: &x ${B}\nd: >\n  ${C}\n'],
+    ['env', '# c\nA=${A}\nB="${B}"\nC=\'${C}\'\n'],
+    ['ini', '[s]\na = ${A}\nb = "${B}"\n; c\nc = x${C}\n'],
+  ];
+
+  test.each(templates)('the result would be refused, or be right: %s %s', (name, template) => {
+    const format: Format = { ...formats[name], write: (_, filling) => raw(filling) };
+    const strings = (text: string, what: Format): readonly string[] => {
+      const reading = what.read(text);
+      if (!reading.ok) throw new Error(reading.message);
+      return reading.tree.map((one) => (typeof one === 'string' ? one : `${what.typeOf(one)} ${one.value}`));
+    };
+    let right = 0;
+    let refused = 0;
+    fc.assert(
+      fc.property(secrets, ({ A, B, C }) => {
+        const values = new Map(Object.entries({ A, B, C }));
+        const unescaped = renderFormat(
+          format,
+          partsOf(template),
+          (one) => values.get(one.kind === 'name' ? one.name : '') ?? '',
+        );
+        if (!unescaped.ok) {
+          refused++;
+          return;
+        }
+        right++;
+        const escaped = renderWith(name, template, { A, B, C });
+        if (escaped.ok) expect(strings(unescaped.text, format)).toEqual(strings(escaped.text, format));
+      }),
+      { numRuns: 5000 },
+    );
+    expect(refused).toBeGreaterThan(1000);
+    expect(right).toBeGreaterThan(name === 'json' && template.startsWith('[') ? -1 : 20);
+  });
+});

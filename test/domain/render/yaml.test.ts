@@ -1,0 +1,268 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: templates are what is tested
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { checkTemplate } from '../../../src/domain/render/render.ts';
+import {
+  asMaps,
+  partsOf,
+  type Rendered,
+  rendered,
+  renderWith,
+  sample,
+  secret,
+  secrets,
+  withSecrets,
+  wrongToPython,
+} from '../../support/render.ts';
+
+const pem = '-----BEGIN KEY-----\nMIIE/+==\n\nabc\n-----END KEY-----';
+
+describe('a value in YAML', () => {
+  test.each([
+    ['a: ${A} # c', 'hunter2', 'a: hunter2 # c'],
+    ['a: ${A} # c', '12345', 'a: "12345" # c'],
+    ['a: ${A}', 'yes', 'a: "yes"'],
+    ['a: ${A}', '', 'a: ""'],
+    ['a: ${A}', 'x: y # z', 'a: "x: y # z"'],
+    ['a: ${A}', '\0\x01\t\n\r\x85\u2028\ufeff', 'a: "\\0\\u0001\\t\\n\\r\\u0085\\u2028\\ufeff"'],
+    ['a: ${A}', '🔑é', 'a: "🔑é"'],
+    ['a: &x !!str ${A}', '1', 'a: &x !!str "1"'],
+    ['a: !vault ${A}', '#', 'a: !vault "#"'],
+    ['a: http://${A}@h/x', 'p%w', 'a: "http://p%w@h/x"'],
+    ['a: http://${A}@h/x', 'pw', 'a: http://pw@h/x'],
+    ['a: 1${A}', '2', 'a: "12"'],
+    ['a: x ${A}', ' #y', 'a: "x  #y"'],
+    ['a: one\n  ${A}\n  two', 'x', 'a: one\n  x\n  two'],
+    ['a: one\n  ${A}\n  two', '- x', 'a: "one - x two"'],
+    ["a: '${A}'", "it's", "a: 'it''s'"],
+    ["a: 'x${A}'", '\n', 'a: "x\\n"'],
+    ['a: "${A}" # "', '"\\', 'a: "\\"\\\\" # "'],
+    ['a: "x\n  ${A}"', 'y', 'a: "x\n  y"'],
+    ['a: "x\n  ${A}"', ' y', 'a: "x  y"'],
+    ['a: |\n  ${A}\nb: 1\n', pem, `a: |\n  ${pem.replace(/\n(?!\n)/g, '\n  ')}\nb: 1\n`],
+    ['a: |- # c\n  x\n  ${A}\n\n\n# d\nb: 1\n', 'y\n', 'a: "x\\ny\\n" # c\n\n\n# d\nb: 1\n'],
+    ['a: |\n  ${A}\n', ' x', 'a: " x\\n"\n'],
+    ['a: |\n  x ${A}\n', '\x85', 'a: "x \\u0085\\n"\n'],
+    ['a: >\n  x ${A}\n  y\n', 'b: #', 'a: >\n  x b: #\n  y\n'],
+    ['a: >\n  x ${A}\n  y\n', 'b\nc', 'a: "x b\\nc y\\n"\n'],
+    ['- |\n ---\n ${A}\n', '...', '- |\n ---\n ...\n'],
+    ['--- |\n${A}\n', '---', '--- "---\\n"\n'],
+    ['${A}: 1\n? ${B}\n: 2\n', '- x', '"- x": 1\n? B\n: 2\n'],
+    ['{a: ${A}, "${B}": [${A}]}', 'x,y]', '{a: "x,y]", "B": ["x,y]"]}'],
+    ['%YAML 1.1\n---\na: ${A}\n...\n---\nb: ${A}\n', 'on', '%YAML 1.1\n---\na: "on"\n...\n---\nb: "on"\n'],
+    ['a: ${A:number}\nb: ${B:boolean}', '1.0e+3', 'a: 1.0e+3\nb: true'],
+    ['a: &x ${A}\nb: *x\n', '*y', 'a: &x "*y"\nb: *x\n'],
+    ['a: &x {b: ${A}}\nc: {<<: *x, b: ${A}}\n', '<<', 'a: &x {b: "<<"}\nc: {<<: *x, b: "<<"}\n'],
+    ['a: ${A}\r\nb: |\r\n  x\r\n  ${A}\r\nc: 1\r\n', 'v', 'a: v\r\nb: |\r\n  x\r\n  v\r\nc: 1\r\n'],
+  ])('%j with %j', (template, value, expected) => {
+    const B = template.includes('boolean') ? 'true' : 'B';
+    expect(rendered('yaml', template, { A: value, B })).toBe(expected);
+  });
+
+  test.each([
+    ['a: ${A}\n  b: 1', /^1:4: not valid YAML: /],
+    ['a: 1 # ${A}', /^1:8: no value can be put here safely; /],
+    ['a: &${A} x', /^1:5: no value can be put here safely; /],
+    ['a: !${A} x', /^1:\d: /],
+    ['a: *${A}', /^1:4: not valid YAML: this alias has no anchor before it$/],
+    ['a: &x 1\n---\nb: *x', /^3:4: not valid YAML: this alias/],
+    ['a: !!int ${A}', /^1:10: a value is put in as a string, which the tag here would make something else/],
+    ['a: !!binary "${A}"', /^1:14: a value is put in as a string/],
+    ['%TAG ! ${A}\n---\na: 1', /^1:/],
+    ['a: 1\nb: ${A}\na: 2', /^3:1: not valid YAML: this key is given twice$/],
+    ['a: "${A:number}"', /^1:5: a number must stand by itself/],
+    ['a: |\n  ${A:number}', /^2:3: a number must stand by itself/],
+    ['a: x${A:boolean}', /^1:5: a boolean must stand by itself/],
+    ['a: "\\x0${A}"', /^1:8: a placeholder cannot be part of an escape$/],
+    ['a: |${A}\n  x', /^1:/],
+  ])('%j is refused without values', (template, problem) => {
+    const [first] = checkTemplate('yaml', partsOf(template));
+    expect(`${first?.position.line}:${first?.position.column}: ${first?.message}`).toMatch(problem);
+  });
+
+  test.each([
+    [
+      'a: ${A:number}',
+      '1e3',
+      '1:4: the value of A is not a number in YAML 1.1, which wants a point and a signed exponent, as in 1.0e+3',
+    ],
+    ['a: ${A:number}', '010', '1:4: the value of A is not a decimal number'],
+    ['a: ${A:number}', '1_000', '1:4: the value of A is not a decimal number'],
+    ['a: ${A:boolean}', 'yes', '1:4: the value of A is neither true nor false'],
+    ['x: 1\n${A}: 2', 'x', '2:1: with the value of A in place the file would not read as its template does'],
+    [
+      '${A}: 2',
+      'x'.repeat(1025),
+      '1:1: with the value of A in place the file would not read as its template does',
+    ],
+  ])('%j is refused with its value', (template, value, message) => {
+    expect(rendered('yaml', template, { A: value })).toBe(message);
+  });
+});
+
+/** A place in a document, by the indentation of its lines. */
+type Place = (indent: string) => string;
+
+const places: readonly Place[] = [
+  ...[
+    '<A>',
+    'x<A>',
+    '<A> y',
+    'http://u:<A>@<B>/d',
+    '<A><B>',
+    '&a<I> <A>',
+    '!!str <A>',
+    '1<A>',
+    '12:<B>',
+    '<A> # <x>',
+  ],
+  ...("'<A>' '' 'x <B>' '<A>''<B>' ' <C> '".match(/'(?:[^']|'')*'/g) as string[]),
+  ...['"<A>"', '" <B> \\t<C>\\u0041"', '"<A><B>"', '"it\'s \\"<A>\\""', 'null', '5', '~', '# c\n\n'],
+  ...[
+    '[<A>, "<B>", \'x<C>\', {k: <A>, "l": <B>}]',
+    '{k<A>: 1, "m": <B>, n: [<C>]}',
+    '[\n  <A>,\n\n  <B> # c\n ]',
+  ],
+].map((text) => (indent: string) => text.replaceAll('\n', `\n${indent} `).replace(' # <x>', ' # c'));
+
+const linesOf = (header: string, lines: readonly string[]): Place => {
+  return (indent) => [header, ...lines.map((line) => (line === '' ? '' : `${indent}  ${line}`))].join('\n');
+};
+
+const blockHeaders = ['|', '>', '|-', '>-', '|+', '>+', '| # c', '&b<I> |', '!!str >'];
+const blockLines = [
+  '<A>',
+  'x <B>',
+  '<C> y',
+  '',
+  'plain',
+  '# <A>',
+  '- <B>: <C>',
+  '  more <A>',
+  '<A><B>',
+  "'<C>'",
+];
+const block = fc
+  .tuple(
+    fc.constantFrom(...blockHeaders),
+    fc.array(fc.constantFrom(...blockLines), { minLength: 1, maxLength: 4 }),
+  )
+  // leading lines that are indented further, or none with content, are not block scalars to every parser
+  .map(([header, lines]) =>
+    linesOf(header, lines[0] === '' || lines[0]?.startsWith(' ') ? ['x', ...lines] : lines),
+  );
+const told = fc
+  .array(fc.constantFrom(...blockLines), { minLength: 1, maxLength: 3 })
+  .map((lines) => linesOf('|2-', ['  <A>', ...lines]));
+const severalLines = fc
+  .tuple(
+    fc.constantFrom('', '"', "'"),
+    fc.array(fc.constantFrom('<A>', 'x <B>', '<C> y', 'z'), { minLength: 1, maxLength: 3 }),
+  )
+  .map(
+    ([quote, lines]): Place =>
+      (indent) =>
+        `${quote}w ${lines.join(`\n${indent}   `)}${quote}`,
+  );
+
+const { entries } = fc.letrec<{ value: Place; entries: Place }>((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 2 },
+    { weight: 4, arbitrary: fc.constantFrom(...places.filter((place) => !place('').startsWith('#'))) },
+    { weight: 3, arbitrary: block },
+    told,
+    severalLines,
+    tie('entries').map(
+      (inner): Place =>
+        (indent) =>
+          `\n${indent}  ${inner(`${indent}  `)}`,
+    ),
+  ),
+  entries: fc.oneof(
+    fc
+      .array(fc.tuple(fc.constantFrom('k', '"k"', 'k<A>', '"<B>k"', "'k<C>'", '# <x>\n? k'), tie('value')), {
+        minLength: 1,
+        maxLength: 4,
+      })
+      .map(
+        (members): Place =>
+          (indent) =>
+            members
+              .map(([key, value], i) => {
+                // numbered, so that keys differ whatever the values
+                const numbered = key.replace('k', `k${i}`).replace('\n', `\n${indent}`).replace(' <x>', ' c');
+                const colon = key.startsWith('#') ? `\n${indent}:` : ':';
+                return `${numbered}${colon} ${value(indent)}`;
+              })
+              .join(`\n${indent}`),
+      ),
+    fc.array(tie('value'), { minLength: 1, maxLength: 3 }).map(
+      (items): Place =>
+        (indent) =>
+          items.map((item) => `- ${item(indent)}`).join(`\n${indent}`),
+    ),
+  ),
+}));
+
+const documents = fc.array(entries, { minLength: 1, maxLength: 2 }).map((list) => {
+  let anchors = 0;
+  const text = list.map((one) => one('')).join('\n---\n');
+  return sample(`${text.replaceAll('<I>', () => String(anchors++))}\n`);
+});
+
+const read = (text: string, version: '1.1' | '1.2'): unknown =>
+  [...parseAllDocuments(text, { version, uniqueKeys: false })].map((document) => {
+    const [error] = document.errors;
+    if (error) throw error;
+    return document.toJS() as unknown;
+  });
+
+test('any template with any values reads as the template does, with exactly the values, in 1.1 and in 1.2', () => {
+  const python: Rendered[] = [];
+  let refused = 0;
+  fc.assert(
+    fc.property(documents, secrets, ({ template, plain }, values) => {
+      const result = renderWith('yaml', template, values);
+      if (!result.ok) {
+        // a key that is too long, or one that another has become
+        expect(Object.values(values).some((value) => value.length > 200)).toBe(true);
+        refused++;
+        return;
+      }
+      for (const version of ['1.1', '1.2'] as const) {
+        expect(asMaps(read(result.text, version))).toEqual(withSecrets(read(plain, version), values));
+      }
+      python.push({ plain, text: result.text, values });
+    }),
+    { numRuns: 20_000 },
+  );
+  expect(refused).toBeLessThan(200);
+  const reader = `
+import yaml
+loader = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
+def read(text): return list(yaml.load_all(text, Loader=loader))`;
+  expect(wrongToPython(reader, python)).toEqual([]);
+  const pure = 'import yaml\ndef read(text): return list(yaml.safe_load_all(text))';
+  expect(wrongToPython(pure, python.slice(0, 3000))).toEqual([]);
+});
+
+test('what is not a placeholder stays as it is, byte for byte', () => {
+  const template = '# top\r\na:   {  x: "${A}",\ty: [ 1 ,2 ] }   # c\n\n\nb:\n-   "${A}"\n-     z\n...\n';
+  fc.assert(
+    fc.property(secret, (value) => {
+      const text = rendered('yaml', template, { A: value });
+      const [before, between, after] = template.split('${A}') as [string, string, string];
+      expect(text.startsWith(before) && text.endsWith(after) && text.includes(between)).toBe(true);
+    }),
+  );
+});
+
+test('a megabyte of template with a thousand placeholders, and a value of a megabyte, take well under a second', () => {
+  const row = (i: number): string => `k${i}:\n  a: \${A}\n  b: |\n${'    some text of a line\n'.repeat(40)}`;
+  const template = Array.from({ length: 1000 }, (_, i) => row(i)).join('');
+  const before = performance.now();
+  expect(renderWith('yaml', template, { A: 'v"' }).ok).toBe(true);
+  expect(renderWith('yaml', 'a: ${A}\nb: |\n  ${A}\n', { A: '"\\\n€'.repeat(250_000) }).ok).toBe(true);
+  expect(performance.now() - before).toBeLessThan(3000);
+});
