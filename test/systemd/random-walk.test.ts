@@ -1,0 +1,304 @@
+/**
+ * Operations in random order, many without waiting for the one before: what must never be is looked for
+ * after each. UNIT_SECRETS_WALK_SEED and UNIT_SECRETS_WALK_STEPS make it another walk, or a longer one.
+ */
+import { describe, expect, test } from 'vitest';
+import type { Container } from '../container/container.ts';
+import { bootMachine, makeHostKey, manifestPath, seal, vaultManifest, vaultPath } from './machine.ts';
+
+const seed = Number(process.env['UNIT_SECRETS_WALK_SEED'] ?? 20_260_101);
+const steps = Number(process.env['UNIT_SECRETS_WALK_STEPS'] ?? 500);
+
+/** Services and what is particular about them. */
+const services = {
+  alpha: 'User=app',
+  beta: 'User=app\nRestart=on-failure\nRestartSec=100ms',
+  gamma: 'DynamicUser=yes',
+  'delta@1': 'User=app\nExecStop=/bin/true',
+} as const;
+type Name = keyof typeof services;
+const names = Object.keys(services) as Name[];
+
+const secretsUnit = (name: Name) => `${name.replace(/(?=@|$)/, '-secrets')}.service`;
+const retryTimer = (name: Name) => `${name.replace(/(?=@|$)/, '-retry')}.timer`;
+const cgroup = (name: Name) =>
+  name.includes('@') ? `system-${name.replace(/@.*/, '')}.slice/${name}` : name;
+
+/** Not every character of a unit's name may be in a reference. */
+const itemOf = (name: Name) => name.replace('@', ' ');
+
+/** A manifest entry: its edition, or one with an error, or none. */
+type Entry = number | 'broken' | 'absent';
+type Entries = Readonly<Record<Name, Entry>>;
+
+/** Editions differ in what they need; every value tells whose it is and of which generation of the vault. */
+function environmentOf(
+  name: Name,
+  edition: number,
+  value: (field: string) => string,
+): Record<string, string> {
+  return {
+    ENTRY: `${name} ${edition}`,
+    A: value('a'),
+    B: `<${value('a')} ${value('b')}>`,
+    ...(edition % 2 === 1 ? { C: value('c') } : {}),
+  };
+}
+
+function manifestOf(entries: Entries): string {
+  const known = names.flatMap((name) => {
+    const entry = entries[name];
+    if (entry === 'absent') return [];
+    if (entry === 'broken') return [[name, { environment: { A: 'op://' } }]];
+    return [
+      [
+        name,
+        { environment: environmentOf(name, entry, (field) => `{{ op://Vault/${itemOf(name)}/${field} }}`) },
+      ],
+    ];
+  });
+  return vaultManifest(Object.fromEntries(known), { fetch: { tries: 2, timeout: '5s', retryEvery: '1s' } });
+}
+
+const secretOf = (name: Name, generation: number) => (field: string) => `${name}.${field}.${generation}`;
+const vaultOf = (generation: number) => ({
+  Vault: Object.fromEntries(
+    names.map((name) => {
+      const value = secretOf(name, generation);
+      return [itemOf(name), { a: value('a'), b: value('b'), c: value('c') }];
+    }),
+  ),
+});
+
+/** Mulberry32: the same numbers for the same seed everywhere. */
+function randomNumbers(state: number): () => number {
+  let a = state;
+  return () => {
+    a = (a + 0x6d2b79f5) | 0;
+    let t = Math.imul(a ^ (a >>> 15), 1 | a);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/**
+ * Prints what runs, with its variables, and what is below /run/unit-secrets. A process that is not the
+ * program yet has PID 1's environment.
+ */
+const lookAround = `
+${names.map((name) => `look_at ${name} /sys/fs/cgroup/system.slice/${cgroup(name)}.service/cgroup.procs`).join('\n')}
+cd /run/unit-secrets
+find . -printf 'file %m %u:%g %y %P\\n'
+for directory in secrets/*; do
+  [ ! -e $directory/env ] || { echo "env \${directory#secrets/}"; cat $directory/env; }
+done
+`;
+const lookFunctions = `
+look_at() {
+  for pid in $(cat $2); do
+    case $(readlink /proc/$pid/exe) in
+      */sleep) echo "process $1 $pid"; tr '\\0' '\\n' </proc/$pid/environ | grep -E '^(ENTRY|A|B|C)=' ;;
+    esac
+  done
+}
+`;
+
+type Variables = Record<string, string>;
+interface Look {
+  readonly processes: Map<string, { readonly name: string; readonly variables: Variables }>;
+  readonly environments: Map<string, Variables>;
+  readonly files: readonly string[];
+}
+
+function parseLook(stdout: string): Look {
+  const look: Look & { files: string[] } = { processes: new Map(), environments: new Map(), files: [] };
+  let variables: Variables = {};
+  for (const line of stdout.split('\n')) {
+    const [word, first = '', second = ''] = line.split(' ');
+    const assignment = /^(\w+)="?(.*?)"?$/.exec(line);
+    if (word === 'file') look.files.push(line.slice('file '.length));
+    else if (word === 'process') {
+      variables = {};
+      look.processes.set(second, { name: first, variables });
+    } else if (word === 'env') {
+      variables = {};
+      look.environments.set(first, variables);
+    } else if (assignment) variables[assignment[1] ?? ''] = assignment[2] ?? '';
+  }
+  return look;
+}
+
+/** What may be there, with its type, owner and mode. */
+const allowedFiles = [
+  /^711 root:root d $/,
+  /^755 root:root d secrets$/,
+  /^700 root:root d secrets\/(?:alpha|beta|gamma|delta@1)$/,
+  /^600 root:root f secrets\/[^/]+\/(?:env|\.new-env|\.new-marker|\.ok-[0-9a-f]+)$/,
+  /^700 root:root d (?:token|queue)$/,
+];
+
+/** The edition and generation of a set that is complete, and all of one service. */
+function inspect(name: string, variables: Variables): { edition: number; generation: number } {
+  const [owner, edition] = (variables['ENTRY'] ?? '').split(' ');
+  const generation = Number(variables['A']?.split('.').at(-1));
+  expect(owner, 'whose set it is').toBe(name);
+  expect(variables).toEqual(environmentOf(name as Name, Number(edition), secretOf(name as Name, generation)));
+  return { edition: Number(edition), generation };
+}
+
+async function walk(machine: Container, key: ReturnType<typeof makeHostKey>, log: string[]): Promise<void> {
+  const random = randomNumbers(seed);
+  const below = (limit: number) => Math.floor(random() * limit);
+  const oneOf = <T>(choices: readonly T[]): T => choices[below(choices.length)] as T;
+
+  let generation = 1;
+  let editions = 1;
+  let written: Entries = { alpha: 1, beta: 1, gamma: 1, 'delta@1': 1 };
+  let loaded = written;
+  let known: Look['processes'] = new Map();
+  const newest = new Map<string, number>();
+
+  const replace = (path: string, content: string | Uint8Array) =>
+    machine.exec(['sh', '-c', 'cat >"$0.part" && mv "$0.part" "$0"', path], { input: content });
+  const provide = () => replace(vaultPath, seal(JSON.stringify(vaultOf(generation)), key));
+  const edit = async (entries: Entries) => {
+    written = entries;
+    await replace(manifestPath, manifestOf(entries));
+  };
+  const nowait = () => oneOf(['', '', '--no-block ']);
+
+  /** What can be done: how often, and a function that says what it is and does it. */
+  const operations: readonly (readonly [weight: number, operation: () => string | Promise<string>])[] = [
+    [14, () => `systemctl ${nowait()}start ${oneOf(names)}`],
+    [8, () => `systemctl ${nowait()}stop ${oneOf(names)}`],
+    [10, () => `systemctl ${nowait()}restart ${oneOf(names)}`],
+    [8, () => `systemctl kill --kill-who=main --signal=KILL ${oneOf(names)}`],
+    [8, () => `systemctl ${nowait()}reload ${secretsUnit(oneOf(names))}`],
+    [3, () => `systemctl ${nowait()}${oneOf(['start', 'stop', 'restart'])} ${secretsUnit(oneOf(names))}`],
+    [2, () => `systemctl kill --signal=KILL ${secretsUnit(oneOf(names))}`],
+    [3, () => `systemctl --no-block ${oneOf(['start', 'restart', 'stop'])} ${names.join(' ')}`],
+    [2, () => 'systemctl daemon-reexec'],
+    [9, () => 'systemctl daemon-reload'],
+    [3, () => `rm -f ${vaultPath}`],
+    [3, () => `echo damaged >${vaultPath}.part; mv ${vaultPath}.part ${vaultPath}`],
+    [
+      12,
+      async () => {
+        generation += 1;
+        await provide();
+        return `: vault of generation ${generation}`;
+      },
+    ],
+    [
+      9,
+      async () => {
+        const name = oneOf(names);
+        editions += 1;
+        const entry = oneOf<Entry>([editions, editions, editions, 'absent', 'broken']);
+        await edit({ ...written, [name]: entry });
+        const reload = oneOf([true, true, false]);
+        return `${reload ? 'systemctl daemon-reload' : ':'} # entry of ${name}: ${entry}`;
+      },
+    ],
+  ];
+  const bag = operations.flatMap(([weight, operation]) => Array.from({ length: weight }, () => operation));
+
+  /** Does it and looks around, in one go; then nothing may be wrong. */
+  const act = async (operation: string) => {
+    const before = loaded;
+    if (operation.startsWith('systemctl daemon-re')) loaded = written;
+    const script = `${lookFunctions}exec 3>&1\n{ ${operation}\n} >&2; code=$?\n{ ${lookAround}\n} 2>/dev/null >&3; exit $code`;
+    const { code, stdout, stderr } = await machine.exec(script, { check: false });
+    log.push(`${operation}${code === 0 ? '' : ` -> ${code} ${stderr.trim().split('\n').at(-1)}`}`);
+    if (operation.startsWith('systemctl daemon-re')) expect(code, stderr).toBe(0);
+    const look = parseLook(stdout);
+    for (const file of look.files) {
+      expect(
+        allowedFiles.some((allowed) => allowed.test(file)) ||
+          /^\S+ root:root \S (?:token|queue)\//.test(file),
+        file,
+      ).toBe(true);
+    }
+    for (const [name, variables] of look.environments) see(name, inspect(name, variables).generation);
+    for (const [pid, { name, variables }] of look.processes) {
+      if (known.has(pid)) {
+        expect(variables, `${name} has lost what it had`).toEqual(known.get(pid)?.variables);
+        continue;
+      }
+      // it was started before or after a daemon-reload of this step
+      const possible = [before[name as Name], loaded[name as Name]];
+      if (possible.includes('absent') && Object.keys(variables).length === 0) continue;
+      const found = inspect(name, variables);
+      expect(possible, `${name} was started with the secrets of another entry`).toContain(found.edition);
+      see(name, found.generation);
+    }
+    known = look.processes;
+    return look;
+  };
+  const see = (name: string, found: number) => {
+    expect(found, `${name} has gone back in time`).toBeGreaterThanOrEqual(newest.get(name) ?? 0);
+    expect(found).toBeLessThanOrEqual(generation);
+    newest.set(name, found);
+  };
+  const stopAll = async () => {
+    for (const name of names)
+      await act(`systemctl stop ${name} ${retryTimer(name)} 2>/dev/null; systemctl stop ${name}`);
+    await machine.waitFor(async () => {
+      const { files, processes } = await act(':');
+      log.pop();
+      return processes.size === 0 && !files.some((file) => file.includes(' secrets/'));
+    }, 'all processes to be stopped and all secrets to be wiped');
+  };
+
+  for (let step = 1; step <= steps; step++) {
+    await act(await oneOf(bag)());
+    if (step % 100 === 0) await stopAll();
+  }
+
+  // and all of it can be brought up again
+  generation += 1;
+  await provide();
+  await edit({ alpha: editions, beta: editions, gamma: editions, 'delta@1': editions });
+  await act('systemctl daemon-reload');
+  for (const name of names) await act(`systemctl reload-or-restart ${secretsUnit(name)}`);
+  for (const name of names) {
+    await act(`systemctl restart ${name}`);
+    const { processes } = await act(`systemctl is-active ${name}`);
+    const running = [...processes.values()].find((process) => process.name === name);
+    expect(inspect(name, running?.variables ?? {})).toEqual({ edition: editions, generation });
+  }
+  await stopAll();
+}
+
+describe.concurrent(`${steps} operations in random order`, () => {
+  for (const suite of ['bookworm', 'sid'] as const) {
+    test(`never leave a service with secrets that are not its own, on ${suite}`, {
+      timeout: 600_000,
+    }, async () => {
+      const key = makeHostKey();
+      await using machine = await bootMachine({
+        suite,
+        key,
+        manifest: manifestOf({ alpha: 1, beta: 1, gamma: 1, 'delta@1': 1 }),
+        vault: vaultOf(1),
+        services: Object.fromEntries(
+          names.map((name) => [
+            name,
+            `[Unit]\nStartLimitIntervalSec=0\n[Service]\n${services[name]}\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n`,
+          ]),
+        ),
+        setup: 'useradd --system app',
+      });
+      const log: string[] = [];
+      try {
+        await walk(machine, key, log);
+      } catch (error) {
+        const told = error instanceof Error ? error.message : String(error);
+        throw new Error(
+          `${told}\n--- UNIT_SECRETS_WALK_SEED=${seed}, after these ${log.length} operations:\n${log.join('\n')}\n${await machine.journal('--lines=60')}`,
+          { cause: error },
+        );
+      }
+    });
+  }
+});
