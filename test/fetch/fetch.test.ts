@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { exitCodes } from '../../src/domain/exit-codes.ts';
 import type { Failure } from '../../src/domain/failure.ts';
-import { backoff, type FetchPlan, fetchSecrets } from '../../src/fetch/fetch.ts';
+import { type FetchPlan, fetchSecrets as fetchWith } from '../../src/fetch/fetch.ts';
+import { backoff, obtain } from '../../src/fetch/obtain.ts';
 import { parseEnvironmentFile } from '../support/environment-file.ts';
 import { type Answer, type FakeWorld, fakeWorld } from '../support/fake-world.ts';
 import { literally, variableName, variableText } from '../support/manifests.ts';
@@ -38,6 +39,13 @@ function planWith(environment: Readonly<Record<string, string>>, more: Partial<F
 }
 
 const plan = planWith({ A: 'op://v/i/a' });
+
+function fetchSecrets(of: FetchPlan, world: FakeWorld): Promise<void> {
+  return fetchWith(of, {
+    obtain: (references) => obtain({ ...of, references, unitDigest: 'digest', force: false }, world),
+    write: world.write,
+  });
+}
 
 /** Fetches, expecting it to fail. */
 async function failure(world: FakeWorld, of: FetchPlan = plan): Promise<Failure> {

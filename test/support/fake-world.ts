@@ -1,11 +1,12 @@
 import { type Failure, FailureError } from '../../src/domain/failure.ts';
 import type { Resolution } from '../../src/domain/provider.ts';
 import type { FetchWorld } from '../../src/fetch/fetch.ts';
+import type { ObtainWorld } from '../../src/fetch/obtain.ts';
 
 /** What the provider does in one try: it answers, or all of it fails. */
 export type Answer = Failure | ((reference: string) => Resolution | undefined);
 
-export interface FakeWorld extends FetchWorld {
+export interface FakeWorld extends ObtainWorld, Pick<FetchWorld, 'write'> {
   readonly written: (string | undefined)[];
   readonly lines: string[];
   /** When each try began, in milliseconds. */
