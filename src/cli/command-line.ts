@@ -70,18 +70,43 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
     .command('fetch')
     .description('fetch the secrets of a service; called by its X-secrets.service')
     .argument('[service]', 'the service, with or without .service')
+    .option('--inline', 'within the service itself, in its own context; called by its drop-in')
     .option('--manifest', 'report the errors of the manifest; called by unit-secrets-manifest.service')
     .addOption(rootOption())
-    .action(
-      async (service: string | undefined, options: { manifest?: true; root: string }, command: Command) => {
-        const { fetchCommand, reportManifestCommand } = await import('./fetch.ts');
-        const root = rootOf(options.root);
-        if ((service === undefined) === (options.manifest === undefined)) {
-          command.error('error: name one service', { exitCode: exitCodes.usage });
-        }
-        end(service === undefined ? await reportManifestCommand(root) : await fetchCommand(service, root));
-      },
-    );
+    .action(async (service: string | undefined, options: FetchOptions, command: Command) => {
+      const root = rootOf(options.root);
+      if ((service === undefined) === (options.manifest === undefined)) {
+        command.error('error: name one service', { exitCode: exitCodes.usage });
+      }
+      if (options.inline && service !== undefined) {
+        const { fetchInlineCommand } = await import('./fetch-inline.ts');
+        end(await fetchInlineCommand(service, root));
+        return;
+      }
+      const { fetchCommand, reportManifestCommand } = await import('./fetch.ts');
+      end(service === undefined ? await reportManifestCommand(root) : await fetchCommand(service, root));
+    });
+
+  program
+    .command('render')
+    .description('render the configuration of a service; called by its X-config.service')
+    .argument('<service>', 'the service, with or without .service')
+    .addOption(rootOption())
+    .action(async (service: string, options: { root: string }) => {
+      const { renderCommand } = await import('./render.ts');
+      end(await renderCommand(service, rootOf(options.root)));
+    });
+
+  program
+    .command('install-keys')
+    .description('put SSH keys in place; called by ssh-key-setup@USER.service, as that user')
+    .argument('<user>', 'whose keys they are')
+    .option('--authorize', 'let the key log in: put it into authorized_keys')
+    .option('--file <name>', 'the name of the private key below ~/.ssh, instead of that of its type')
+    .action(async (user: string, options: { authorize?: true; file?: string }) => {
+      const { installKeysCommand } = await import('./install-keys.ts');
+      end(await installKeysCommand({ user, authorize: options.authorize === true, file: options.file }));
+    });
 
   const token = program.command('token').description('the service account token of this host');
   token
@@ -101,6 +126,12 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
       end(await tokenWipeCommand(rootOf(options.root)));
     });
   return program;
+}
+
+interface FetchOptions {
+  readonly inline?: true;
+  readonly manifest?: true;
+  readonly root: string;
 }
 
 function rootOption(): Option {

@@ -1,16 +1,16 @@
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
-import { companionName, directoryName, parseServiceName, type ServiceName } from '../domain/service-name.ts';
+import { companionName, parseServiceName, type ServiceName } from '../domain/service-name.ts';
 import { log } from '../effects/journal-log.ts';
-import { writeSecrets } from '../effects/secret-directory.ts';
 import { shortHash } from '../effects/short-hash.ts';
+import { readTemplateFile } from '../effects/template-file.ts';
 import { readLoadedUnit } from '../effects/unit-reader.ts';
 import { fetchSecrets } from '../fetch/fetch.ts';
 import { errorsOf, readPlan } from '../fetch/read-plan.ts';
-import { paths } from '../unit/paths.ts';
 import { xSecretsText } from '../unit/x-secrets.ts';
 import { obtainFrom } from './obtain.ts';
 import { toExitCode } from './report-failure.ts';
+import { writeSecretSet } from './write-secrets.ts';
 
 /**
  * `fetch X`, as X-secrets.service calls it: fetches what its own loaded unit says and leaves a complete
@@ -18,23 +18,28 @@ import { toExitCode } from './report-failure.ts';
  */
 export function fetchCommand(name: string, root: string): Promise<ExitCode> {
   return toExitCode(async () => {
-    const parsed = parseServiceName(name);
-    if (!parsed.ok) {
-      throw new FailureError({ class: 'permanent', exitCode: exitCodes.usage, message: parsed.message });
-    }
-    const unit = await readLoadedUnit(root, `${companionName(parsed.service, 'secrets')}.service`);
+    const service = serviceOf(name);
+    const unit = await readLoadedUnit(root, `${companionName(service, 'secrets')}.service`);
     const errors = errorsOf(unit.settings);
-    if (errors.length > 0) return reportErrors(errors, `${parsed.service.name}.service is kept down`);
+    if (errors.length > 0) return reportErrors(errors, `${service.name}.service is kept down`);
     const plan = readPlan(unit.settings);
-    const directory = `${root}${paths.secrets}/${directoryName(parsed.service.name)}`;
     const unitDigest = shortHash(xSecretsText(unit.text));
+    const { runtimeDirectory, grouped } = plan.fetch;
     await fetchSecrets(plan.fetch, {
       obtain: (references) =>
         obtainFrom(plan.provider, root, { ...plan.fetch, references, unitDigest, force: false }),
-      write: (environment) => write(directory, environment, `.ok-${unitDigest}`, parsed.service),
+      readTemplate: (path) => readTemplateFile(root + path),
+      write: (set) => writeSecretSet(set, `.ok-${unitDigest}`, { root, service, runtimeDirectory, grouped }),
     });
     return exitCodes.ok;
   });
+}
+
+/** The service that a command is given by name. @throws FailureError with 64 */
+export function serviceOf(name: string): ServiceName {
+  const parsed = parseServiceName(name);
+  if (parsed.ok) return parsed.service;
+  throw new FailureError({ class: 'permanent', exitCode: exitCodes.usage, message: parsed.message });
 }
 
 /** `fetch --manifest`, as unit-secrets-manifest.service calls it: tells what is wrong with the manifest. */
@@ -49,26 +54,4 @@ function reportErrors(errors: readonly string[], consequence: string): ExitCode 
   for (const error of errors) log('error', error);
   log('error', consequence);
   return exitCodes.configuration;
-}
-
-function write(
-  directory: string,
-  environment: string | undefined,
-  marker: string,
-  service: ServiceName,
-): void {
-  try {
-    writeSecrets(directory, environment, marker);
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    throw new FailureError({
-      class: 'transient',
-      exitCode: code === 'ENOSPC' ? exitCodes.ioError : exitCodes.cannotCreate,
-      message: `cannot write to ${directory}${code === '' ? '' : ` (${code})`}`,
-      hint:
-        code === 'ENOENT'
-          ? `${companionName(service, 'secrets')}.service makes it: start that unit`
-          : 'what was there before is still there',
-    });
-  }
 }

@@ -51,3 +51,15 @@ async function open(provider: ProviderPlan, root: string, remaining: number): Pr
     deadline: Math.max(1000, Math.min(longestTry, remaining)),
   });
 }
+
+/** Obtains values from 1Password with the token that the service itself has, for itself alone. */
+export function obtainInline(root: string, request: ObtainRequest): Promise<ReadonlyMap<string, string>> {
+  return obtain(request, {
+    provider: (remaining) => open({ type: '1password' }, root, remaining),
+    exclusively: (_deadline, work) => work(),
+    log,
+    now: () => performance.now(),
+    sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
+    random: Math.random,
+  });
+}

@@ -1,9 +1,10 @@
 import { mkdirSync, renameSync } from 'node:fs';
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
+import { quoteName } from '../domain/problem.ts';
 import { log } from '../effects/journal-log.ts';
 import { remove, writeNew } from '../effects/secret-directory.ts';
-import { readTokenFile } from '../effects/token.ts';
+import { readTokenCredential, readTokenFile } from '../effects/token.ts';
 import { readLoadedUnit } from '../effects/unit-reader.ts';
 import { paths } from '../unit/paths.ts';
 import { toExitCode } from './report-failure.ts';
@@ -21,8 +22,11 @@ export function tokenOpenCommand(root: string): Promise<ExitCode> {
     if (settings.get('Provider')?.[0] !== '1password') return exitCodes.ok;
     const [file] = settings.get('TokenFile') ?? [];
     const [age] = settings.get('TokenAge') ?? [];
+    const [credential] = settings.get('TokenCredential') ?? [];
     const identities = (settings.get('Identity') ?? []).map((path) => root + path);
     if (file !== undefined) install(root, readTokenFile(root + file), file);
+    else if (credential !== undefined)
+      install(root, readTokenCredential(credential), `the credential ${quoteName(credential)}`);
     else if (age !== undefined) install(root, await openSealed(root + age, identities), age);
     else {
       throw new FailureError({

@@ -57,6 +57,17 @@ export function serviceKey({ name }: ServiceName): string {
   return parsed.ok && parsed.service.name === name ? name : `${name}.service`;
 }
 
+/** A text as the instance of a template, as `systemd-escape` writes it (systemd.unit(5), "STRING ESCAPING"). */
+export function escapeInstance(text: string): string {
+  const escaped = Array.from(new TextEncoder().encode(text), (byte, index) => {
+    const character = String.fromCharCode(byte);
+    if (character === '/') return '-';
+    const kept = /[A-Za-z0-9:_.]/.test(character) && !(character === '.' && index === 0);
+    return kept ? character : `\\x${byte.toString(16).padStart(2, '0')}`;
+  });
+  return escaped.join('');
+}
+
 /** The name of a service's directories: `:` and `\` mean something else in paths of unit files. */
 export function directoryName(name: string): string {
   return name.replaceAll(':', ',').replaceAll('\\', '+');

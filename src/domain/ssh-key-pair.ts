@@ -69,31 +69,9 @@ const smallestRsa = 1024;
 const askForOpenssh = 'for a key in 1Password, end its reference with "?ssh-format=openssh"';
 const supported = 'supported are ssh-ed25519, ssh-rsa and ecdsa-sha2-nistp256, 384 and 521';
 
-/** Names in ~/.ssh that ssh and sshd give a meaning of their own (ssh(1) and sshd(8), "FILES"). */
-const takenNames = new Set([
-  'authorized_keys',
-  'authorized_keys2',
-  'config',
-  'environment',
-  'known_hosts',
-  'known_hosts.old',
-  'known_hosts2',
-  'rc',
-]);
-
 /** The file name that ssh expects for a key of this type. */
 export function keyFileName(type: string): string {
   return types.get(type)?.file ?? 'id_unknown';
-}
-
-/** What is wrong with a name for a private key below ~/.ssh, lower case; undefined if nothing is. */
-export function keyFileNameError(name: string): string | undefined {
-  if (!/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}$/.test(name)) {
-    return 'a key file is named with letters, digits, ".", "_" and "-", not beginning with "."';
-  }
-  if (takenNames.has(name)) return `ssh uses ~/.ssh/${name} for something else`;
-  if (name.endsWith('.pub')) return 'it names the private key: ".pub" is appended for the public one';
-  return undefined;
 }
 
 /** A public key's line, without its newline. */

@@ -1,22 +1,41 @@
 import { environmentValueProblem, serialiseEnvironmentFile } from '../domain/environment-file.ts';
 import { exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
+import type { ConfigFile, NamedValue } from '../domain/manifest.ts';
+import { textProblem } from '../domain/manifest-collector.ts';
+import { formatProblem, type Problem, quoteName } from '../domain/problem.ts';
+import { parseTemplate, type TemplateProblem, templateNeeds, undeclaredNames } from '../domain/template.ts';
 import { composeValue, parseValue, referencesOf, type ValuePart } from '../domain/value.ts';
+import type { FetchPlan } from './read-plan.ts';
+import { type RenderValues, serialiseRenderValues } from './render-values.ts';
 
-/** What a unit's `[X-Secrets]` section says. */
-export interface FetchPlan {
-  readonly service: string;
-  readonly tries: number;
-  /** Seconds for everything, waiting for others included. */
-  readonly timeout: number;
-  readonly environment: readonly (readonly [name: string, value: string])[];
+/** A complete set of secrets, as it is to be written. */
+export interface SecretSet {
+  /** The text of `env`; undefined without an environment. */
+  readonly environment: string | undefined;
+  readonly credentials: readonly NamedValue[];
+  readonly files: readonly { readonly name: string; readonly content: string; readonly mode: number }[];
+  /** What X-config.service needs, as JSON; undefined without configs. */
+  readonly renderValues: string | undefined;
 }
 
 /** What a fetch needs of the world. */
 export interface FetchWorld {
   /** The values of all references, see `obtain`. */
   readonly obtain: (references: readonly string[]) => Promise<ReadonlyMap<string, string>>;
-  readonly write: (environment: string | undefined) => void;
+  /** The text of a template. @throws FailureError */
+  readonly readTemplate: (path: string) => string;
+  readonly write: (set: SecretSet) => void;
+}
+
+type ParsedValue = readonly [name: string, parts: readonly ValuePart[]];
+
+/** A config, and what its template uses. */
+interface ConfigNeeds {
+  readonly name: string;
+  readonly values: readonly ParsedValue[];
+  readonly variables: readonly string[];
+  readonly references: readonly string[];
 }
 
 /**
@@ -25,7 +44,55 @@ export interface FetchWorld {
  * @throws FailureError with why not; nothing has been changed then
  */
 export async function fetchSecrets(plan: FetchPlan, world: FetchWorld): Promise<void> {
-  const values = plan.environment.map(([name, text]): readonly [string, readonly ValuePart[]] => {
+  const environment = parseAll(plan.environment);
+  const credentials = parseAll(plan.credentials);
+  const files = parseAll(plan.files.map(({ name, value }) => [name, value]));
+  const configs = plan.configs.map((config) => needsOf(config, environment, world.readTemplate));
+
+  const parts = [...environment, ...credentials, ...files, ...configs.flatMap(({ values }) => values)];
+  const references = new Set([
+    ...referencesOf(parts.map(([, value]) => value)),
+    ...configs.flatMap((config) => config.references),
+  ]);
+  const resolved = await world.obtain([...references]);
+
+  const compose = (values: readonly ParsedValue[], problemOf: typeof textProblem): NamedValue[] =>
+    values.map(([name, value]) => {
+      const text = composeValue(value, resolved);
+      const problem = problemOf(name, text);
+      if (problem !== undefined) throw unfit(problem);
+      return [name, text];
+    });
+  const quotedProblem: typeof textProblem = (name, text) => textProblem(quoteName(name), text);
+  const variables = compose(environment, environmentValueProblem);
+  const renderValues: RenderValues = new Map(
+    configs.map(({ name, values, variables: used, references: inTemplate }) => {
+      const declared = new Map([...variables, ...compose(values, textProblem)]);
+      return [
+        name,
+        {
+          names: new Map(used.map((variable) => [variable, declared.get(variable) ?? ''])),
+          references: new Map(inTemplate.map((reference) => [reference, resolved.get(reference) ?? ''])),
+        },
+      ];
+    }),
+  );
+  const set: SecretSet = {
+    environment: variables.length > 0 ? serialiseEnvironmentFile(variables) : undefined,
+    credentials: compose(credentials, quotedProblem),
+    files: compose(files, quotedProblem).map(([name, content], index) => ({
+      name,
+      content,
+      mode: plan.files[index]?.mode ?? 0o400,
+    })),
+    renderValues: configs.length > 0 ? serialiseRenderValues(renderValues) : undefined,
+  };
+  checkCredentialSize(set.credentials);
+  world.write(set);
+}
+
+function parseAll(values: readonly NamedValue[]): ParsedValue[] {
+  return values.map(([name, text]) => {
     const parsed = parseValue(text);
     if (parsed.ok) return [name, parsed.parts];
     throw new FailureError({
@@ -34,19 +101,59 @@ export async function fetchSecrets(plan: FetchPlan, world: FetchWorld): Promise<
       message: `${name}: ${parsed.message}`,
     });
   });
-  const references = referencesOf(values.map(([, parts]) => parts));
-  const resolved = await world.obtain(references);
+}
 
-  const variables = values.map(([name, parts]) => [name, composeValue(parts, resolved)] as const);
-  for (const [name, value] of variables) {
-    const problem = environmentValueProblem(name, value);
-    if (problem === undefined) continue;
-    throw new FailureError({
-      class: 'permanent',
-      exitCode: exitCodes.dataError,
-      message: problem,
-      hint: 'change the value in the vault',
-    });
+function needsOf(
+  { name, template, values }: Pick<ConfigFile, 'name' | 'template' | 'values'>,
+  environment: readonly ParsedValue[],
+  readTemplate: FetchWorld['readTemplate'],
+): ConfigNeeds {
+  const parsed = parseTemplate(readTemplate(template));
+  if (!parsed.ok) throw templateFailure(template, parsed.problems);
+  const own = parseAll(values);
+  const undeclared = undeclaredNames(
+    parsed.parts,
+    [...environment, ...own].map(([declared]) => declared),
+  );
+  if (undeclared.length > 0) throw templateFailure(template, undeclared);
+  const { names, references } = templateNeeds(parsed.parts);
+  return { name, values: own, variables: names, references };
+}
+
+/** A failure that names each place in the template. */
+export function templateFailure(template: string, problems: readonly TemplateProblem[]): FailureError {
+  const lines = problems.map((problem): string =>
+    formatProblem({ file: template, ...problem } satisfies Problem),
+  );
+  return new FailureError({
+    class: 'permanent',
+    exitCode: exitCodes.dataError,
+    message: lines.join('\n'),
+  });
+}
+
+/** systemd's limit for all credentials of a unit, names and contents together (CREDENTIALS_TOTAL_SIZE_MAX). */
+const mostCredentials = 1024 * 1024;
+
+function checkCredentialSize(credentials: readonly NamedValue[]): void {
+  let size = 0;
+  let largest: { readonly id: string; readonly bytes: number } = { id: '', bytes: 0 };
+  for (const [id, value] of credentials) {
+    const bytes = Buffer.byteLength(value);
+    size += id.length + bytes;
+    if (bytes > largest.bytes) largest = { id, bytes };
   }
-  world.write(variables.length > 0 ? serialiseEnvironmentFile(variables) : undefined);
+  if (size <= mostCredentials) return;
+  throw unfit(
+    `the credentials are longer than the 1 MiB that systemd takes for one service, the longest is ${quoteName(largest.id)}`,
+  );
+}
+
+function unfit(message: string): FailureError {
+  return new FailureError({
+    class: 'permanent',
+    exitCode: exitCodes.dataError,
+    message,
+    hint: 'change the value in the vault',
+  });
 }

@@ -1,3 +1,4 @@
+import { keyFileNameError } from '../../src/domain/ssh-key-file.ts';
 import { execFileSync } from 'node:child_process';
 import { createHash, generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,7 +9,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   formatPublicKey,
   keyFileName,
-  keyFileNameError,
   type PrivateKey,
   type PublicKey,
   parsePrivateKey,

@@ -1,13 +1,14 @@
 import fc from 'fast-check';
 import type { Json, Locate } from '../../src/domain/json-text.ts';
-import { type Manifest, readManifest } from '../../src/domain/manifest.ts';
+import type { Manifest } from '../../src/domain/manifest.ts';
+import { readManifest } from '../../src/domain/manifest-reader.ts';
 
 export const manifestPath = '/etc/unit-secrets/manifest.json';
 const nowhere: Locate = () => undefined;
 
 /** Reads a value as a manifest, without positions. */
 export function read(value: Json): Manifest {
-  return readManifest(value, manifestPath, nowhere);
+  return readManifest({ file: manifestPath, value, locate: nowhere }, []);
 }
 
 /** A manifest that gives the service `app` these variables. */

@@ -1,3 +1,4 @@
+import type { FormatName } from '../config-format.ts';
 import {
   type Placeholder,
   placeholderValue,
@@ -9,7 +10,7 @@ import {
 } from '../template.ts';
 import { firstChange } from './data.ts';
 import { decimalProblem, type Filled, type Format, join, type Leaf, type Piece } from './format.ts';
-import { type FormatName, formats } from './formats.ts';
+import { formats } from './formats.ts';
 import { putSentinels, type Sentineled } from './sentinels.ts';
 
 export type RenderResult =
