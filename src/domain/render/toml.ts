@@ -31,7 +31,12 @@ export const toml: Format<TomlLeaf> = {
     leaf.form === 'bare' && source.length > 1
       ? 'a value without quotes must be one placeholder alone; put the whole in double quotes'
       : undefined,
-  write: (leaf, filling) => ({ ok: true, text: inStyle(leaf, filling) ?? anew(leaf, filling) }),
+  write(leaf, filling) {
+    const text = inStyle(leaf, filling);
+    if (text === undefined && leaf.style === 'multi-line basic' && leaf.value.includes('\r'))
+      return { ok: false, message: 'it is empty, which joins what stands around it' };
+    return { ok: true, text: text ?? anew(leaf, filling) };
+  },
   typeOf: (leaf) => (leaf.form === 'string' ? 'string' : bareType(leaf.value)),
   numberProblem(text) {
     const problem = decimalProblem(text);
@@ -66,18 +71,25 @@ function inStyle(leaf: TomlLeaf, { source, expected }: Filling): string | undefi
       return values.every(carried) ? asTheyAre : undefined;
     case 'multi-line basic':
       // blanks would be lost where the template carries a line on
-      return join(source, (value) => inQuotes(value).replace(/^ /, '\\u0020'));
+      return unlessChanged(join(source, (value) => inQuotes(value).replace(/^ /, '\\u0020')));
     case 'multi-line literal':
       // a line end would be lost where the string begins
-      return values.every((value) => value.split('\n').every(carried)) && stringOf(asTheyAre) === expected
-        ? asTheyAre
-        : undefined;
+      return values.every((value) => value.split('\n').every(carried)) ? unlessChanged(asTheyAre) : undefined;
+  }
+
+  function unlessChanged(text: string): string | undefined {
+    try {
+      return stringOf(text) === expected ? text : undefined;
+    } catch {
+      return undefined;
+    }
   }
 }
 
-/** The whole leaf as a basic string; what stands in several lines keeps them, whichever line ends they have. */
+/** The whole leaf as a basic string. */
 function anew(leaf: TomlLeaf, { source, expected }: Filling): string {
   if (leaf.style !== 'multi-line literal') return `"${inQuotes(expected)}"`;
+  // parsers may read CRLF as LF, so that line ends stay what they are
   const written = source.map((piece) => (isValue(piece) ? inQuotes(piece.value) : inSeveralLines(piece)));
   return `"""${written.join('').slice(3, -3)}"""`;
 }
@@ -118,7 +130,11 @@ function offsetOf(text: string, line: number, column: number): number {
 }
 
 const blank = /(?:[ \t\r\n]|#[^\n]*)+/y;
-const bare = { key: /[A-Za-z0-9_-]+/y, value: /[^ \t\r\n,\]}#]+/y };
+const bare = {
+  key: /[A-Za-z0-9_-]+/y,
+  // one space can be in a date
+  value: /(?:[0-9]{4}-[0-9]{2}-[0-9]{2} (?=[0-9]))?[^ \t\r\n,\]}#]+/y,
+};
 
 /**
  * The tokens of what is known to be TOML: keys and values, and between them the punctuation.
@@ -162,7 +178,7 @@ function leavesOf(text: string): readonly (string | TomlLeaf)[] {
       tree.push({ start, end: at, value: stringOf(source), form: 'string', style });
     } else {
       const source = found(isKey ? bare.key : bare.value);
-      if (source === '') throw new Error('the TOML parser takes what its tokens do not have');
+      if (source === '') throw new Error('TOML that its parser takes has no such token');
       at += source.length;
       const kind = isKey
         ? ({ form: 'string', style: 'key' } as const)

@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Filling, Format } from '../../../src/domain/render/format.ts';
 import { formatNames, formatOfPath, formats } from '../../../src/domain/render/formats.ts';
-import { checkTemplate, renderFormat } from '../../../src/domain/render/render.ts';
-import { partsOf, rendered, renderWith, secret, secrets } from '../../support/render.ts';
+import { renderFormat } from '../../../src/domain/render/render.ts';
+import { partsOf, problemsIn, rendered, renderWith, secret, secrets } from '../../support/render.ts';
 
 describe('the format of a template', () => {
   test.each([
@@ -43,12 +43,12 @@ describe('text', () => {
   });
 
   test('has nothing to check without values', () => {
-    expect(checkTemplate('text', partsOf('# ${A:number}"'))).toEqual([]);
+    expect(problemsIn('text', '# ${A:number}"')).toEqual([]);
   });
 });
 
 test('every problem is found, not only the first', () => {
-  expect(checkTemplate('yaml', partsOf('a: "${A:number}"\n# ${B}\nc: x${C:boolean}\n'))).toHaveLength(3);
+  expect(problemsIn('yaml', 'a: "${A:number}"\n# ${B}\nc: x${C:boolean}\n')).toHaveLength(3);
   const result = renderWith('ini', 'a = ${A}\nb = ${B}\n', { A: '#', B: '\n' });
   expect(result.ok ? [] : result.problems.map(({ position }) => position.line)).toEqual([1, 2]);
 });
