@@ -32,7 +32,9 @@ export function readService(
   };
   const entry = to.object(value, path, members);
   if (!entry) return nothing;
-  if (!deliveries.some((delivery) => entry[delivery] !== undefined)) {
+  const names = Object.keys(entry);
+  // a misspelt one is told already
+  if (!deliveries.some((name) => names.includes(name)) && names.every((name) => members.includes(name))) {
     to.add(path, 'the service is given nothing', `add ${deliveries.map(quoteName).join(', ')} or several`);
   }
   const group = entry['group'] === undefined ? undefined : readGroup(entry['group'], [...path, 'group'], to);

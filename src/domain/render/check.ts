@@ -1,5 +1,5 @@
+import type { FormatName } from '../config-format.ts';
 import { parseTemplate, type TemplateProblem, undeclaredNames } from '../template.ts';
-import type { FormatName } from './formats.ts';
 import { placeProblems } from './render.ts';
 
 /**
