@@ -48,7 +48,7 @@ export function compareUnits(before: UnitTree, after: UnitTree): UnitChanges {
 
 /** How a service stands in a set of units: what it is fetched by, and whether it is kept down. */
 interface Standing {
-  /** `[X-Secrets]` of what fetches for it; undefined if nothing does. */
+  /** The unit that fetches for it, and its `[X-Secrets]`; undefined if none does. */
   readonly fetches: string | undefined;
   readonly broken: boolean;
 }
@@ -57,7 +57,7 @@ function standingOf(service: string, tree: UnitTree): Standing {
   for (const [path, content] of tree) {
     const section = xSecretsText(content);
     if (section === '' || serviceOf(path, content) !== service) continue;
-    return { fetches: section, broken: section.includes('\nError=') };
+    return { fetches: `${path}\n${section}`, broken: section.includes('\nError=') };
   }
   return { fetches: undefined, broken: false };
 }
@@ -82,6 +82,7 @@ export function serviceOf(path: string, content: string): string | undefined {
   const named = /^Service="(.*)"$/m.exec(xSecretsText(content));
   if (named) return (named[1] ?? '').replaceAll('\\\\', '\\');
   if (path.startsWith('unit-secrets-') || path.includes('/')) return undefined;
+  if (path.startsWith('ssh-key-setup@')) return path;
   // timers, configuration units and stubs say it in their description
   return /^Description=.*?(\S+\.service)\b/m.exec(content)?.[1] ?? undefined;
 }
