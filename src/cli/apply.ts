@@ -1,5 +1,6 @@
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
+import { sshKeySetup } from '../domain/manifest-ssh-keys.ts';
 import { formatProblem } from '../domain/problem.ts';
 import { companionName, parseServiceName } from '../domain/service-name.ts';
 import { log } from '../effects/journal-log.ts';
@@ -44,7 +45,7 @@ export function applyCommand(): Promise<ExitCode> {
 function refresh(service: string): boolean {
   const parsed = parseServiceName(service);
   if (!parsed.ok) return true;
-  if (parsed.service.base === 'ssh-key-setup')
+  if (parsed.service.base === sshKeySetup)
     return attempt(['start', service], `${service} could not be started`);
   const secrets = `${companionName(parsed.service, 'secrets')}.service`;
   const states = showUnits([secrets, service], ['ActiveState']);

@@ -166,7 +166,7 @@ export const manifestSchema = {
         description: 'A unit name as systemd takes it (systemd.unit(5)); of a template, an instance.',
         pattern:
           '^(?!unit-secrets)(?!.*\\.(?:automount|device|mount|path|scope|slice|snapshot|socket|swap|target|timer)$)' +
-          '(?!.{248})(?!.{240,}(?<!\\.service)$)[A-Za-z0-9:_\\\\-][A-Za-z0-9:_.\\\\-]*(?:@(?!\\.service$)[A-Za-z0-9:_.\\\\@-]+)?$',
+          '(?![^@]*-(?:@|(?:\\.service)?$))(?!.{248})(?!.{240,}(?<!\\.service)$)[A-Za-z0-9:_\\\\-][A-Za-z0-9:_.\\\\-]*(?:@(?!\\.service$)[A-Za-z0-9:_.\\\\@-]+)?$',
       },
       additionalProperties: {
         description: 'What a service is given.',

@@ -8,12 +8,15 @@ import { keyFileNameError } from './ssh-key-file.ts';
 /** As systemd takes user names, without what it warns of (systemd's docs, "User/Group Name Syntax"). */
 const userName = /^(?!\d+$)[A-Za-z0-9_][A-Za-z0-9_.-]*$/;
 
+/** The template of the units that put keys in place. */
+export const sshKeySetup = 'ssh-key-setup';
+
 /** The unit that puts a user's keys in place, or what is wrong with the user's name. */
 export function sshKeyUnit(
   user: string,
 ): { readonly ok: true; readonly name: ServiceName } | { readonly ok: false; readonly message: string } {
   if (!userName.test(user)) return { ok: false, message: `${quoteName(user)} is not the name of a user` };
-  const parsed = parseServiceName(`ssh-key-setup@${escapeInstance(user)}.service`);
+  const parsed = parseServiceName(`${sshKeySetup}@${escapeInstance(user)}.service`);
   if (parsed.ok) return { ok: true, name: parsed.service };
   return { ok: false, message: `${quoteName(user)} is too long for the name of a unit` };
 }

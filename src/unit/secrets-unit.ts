@@ -88,6 +88,8 @@ export function secretsUnit(
           ['RuntimeDirectoryMode', group === undefined ? '0700' : '0710'],
           ...token,
           ['BindPaths', paths.queue],
+          // the list of names, for a boot at which the manifest cannot be read
+          ['ReadWritePaths', '-/var/lib/unit-secrets'],
           ['ExecStart', fetch],
           ['ExecReload', fetch],
         ],
