@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: templates are what is tested
 import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
-import type { FormatName } from '../../src/domain/render/formats.ts';
+import type { FormatName } from '../../src/domain/config-format.ts';
 import { type RenderResult, render } from '../../src/domain/render/render.ts';
 import { parseTemplate, type TemplatePart } from '../../src/domain/template.ts';
 import { oddText } from './manifests.ts';
