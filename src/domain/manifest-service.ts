@@ -11,6 +11,7 @@ const deliveries = ['environment', 'credentials', 'files', 'configs'];
 const members = [...deliveries, 'group', 'dynamicUser', 'runtimeDirectory'];
 /** No wider than this: rw for root, r for the group. */
 const widestMode = 0o640;
+const longestName = 255;
 const fileNameHint = 'letters, digits, ".", "_" and "-", not beginning with "."';
 
 /** An entry of `services`; what cannot be read of it is left out, and a problem says so. */
@@ -32,9 +33,9 @@ export function readService(
   };
   const entry = to.object(value, path, members);
   if (!entry) return nothing;
-  const names = Object.keys(entry);
-  // a misspelt one is told already
-  if (!deliveries.some((name) => names.includes(name)) && names.every((name) => members.includes(name))) {
+  // a member that is not known is told above, and was meant to be one of these
+  const misnamed = Object.keys(entry).some((member) => !members.includes(member));
+  if (!misnamed && !deliveries.some((delivery) => entry[delivery] !== undefined)) {
     to.add(path, 'the service is given nothing', `add ${deliveries.map(quoteName).join(', ')} or several`);
   }
   const group = entry['group'] === undefined ? undefined : readGroup(entry['group'], [...path, 'group'], to);
@@ -84,7 +85,9 @@ const credentialId: NameRule = {
 const fileName: NameRule = { ...credentialId, what: 'the name of a file' };
 
 function checkName(name: string, path: JsonPath, rule: NameRule, to: Collector): void {
-  if (!rule.pattern.test(name)) to.add(path, `${quoteName(name)} is not ${rule.what}`, rule.hint, 'name');
+  if (rule.pattern.test(name)) return;
+  const hint = name.length > longestName ? `at most ${longestName} characters` : rule.hint;
+  to.add(path, `${quoteName(name)} is not ${rule.what}`, hint, 'name');
 }
 
 /** An object of names and values. */
@@ -124,7 +127,12 @@ function readFiles(value: Json | undefined, path: JsonPath, mode: number, to: Co
       if (text !== undefined) files.push({ name, value: text, mode, credential: false });
       continue;
     }
-    const file = to.object(given, at, ['value', 'mode', 'credential']);
+    const file = to.object(
+      given,
+      at,
+      ['value', 'mode', 'credential'],
+      'or a string: a reference, or text with references in {{ … }}',
+    );
     if (!file) continue;
     if (file['value'] === undefined) to.add(at, 'the member "value" is missing', 'add "value": REFERENCE');
     const text =
@@ -146,7 +154,12 @@ function readConfigs(value: Json | undefined, path: JsonPath, to: Collector): Co
   for (const name of Object.keys(entries ?? {})) {
     const at = [...path, name];
     checkName(name, at, fileName, to);
-    const config = to.object(entries?.[name], at, ['template', 'format', 'values', 'mode', 'credential']);
+    const config = to.object(
+      entries?.[name],
+      at,
+      ['template', 'format', 'values', 'mode', 'credential'],
+      'such as {"template": PATH}',
+    );
     if (!config) continue;
     if (config['template'] === undefined)
       to.add(at, 'the member "template" is missing', 'add "template": PATH');
@@ -185,7 +198,8 @@ function readGroup(value: Json, path: JsonPath, to: Collector): string | undefin
   const text = to.string(value, path);
   // the rules of useradd(8), which systemd takes without a warning
   if (text === undefined || /^[A-Za-z_][A-Za-z0-9_-]{0,30}$/.test(text)) return text;
-  to.add(path, `${quoteName(text)} is not the name of a group`);
+  const hint = 'letters, digits, "_" and "-", beginning with a letter or "_", at most 31 characters';
+  to.add(path, `${quoteName(text)} is not the name of a group`, hint);
   return undefined;
 }
 
@@ -229,7 +243,7 @@ function readInline(
   if (provider !== 'age-vault') return;
   to.add(
     [...path, 'dynamicUser'],
-    '"inline" is for 1Password: the keys of an age vault are root’s',
+    '"inline" is for 1Password: only root can open an age vault',
     'leave it out: without it everything works for services with DynamicUser=, too',
   );
 }
@@ -245,7 +259,7 @@ function checkCredentialIds(service: Service, path: JsonPath, to: Collector): vo
       to.add(
         [...path, kind, name],
         `the service already has a credential ${quoteName(name)} from ${quoteName(owner)}`,
-        undefined,
+        'give one of them another name',
         'name',
       );
     }

@@ -199,8 +199,10 @@ class Planner {
     const remembered = secretsDirectories.map(({ directory }) => unitOfDirectory(directory));
     for (const key of [...visibleNames, ...remembered, ...listed]) {
       const parsed = parseServiceName(key);
-      if (parsed.ok && !this.#names.has(parsed.service.name))
-        this.#keepDown({ name: parsed.service, file: paths.manifest }, reasons);
+      if (!parsed.ok || this.#names.has(parsed.service.name)) continue;
+      // to keep a unit down that is generated for another service would cost that one
+      if (this.#written.has(`${parsed.service.name}.service`)) continue;
+      this.#keepDown({ name: parsed.service, file: paths.manifest }, reasons);
     }
   }
 

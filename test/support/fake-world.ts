@@ -1,13 +1,13 @@
 import { type Failure, FailureError } from '../../src/domain/failure.ts';
 import type { Resolution } from '../../src/domain/provider.ts';
-import type { FetchWorld } from '../../src/fetch/fetch.ts';
+import type { FetchWorld, SecretSet } from '../../src/fetch/fetch.ts';
 import type { ObtainWorld } from '../../src/fetch/obtain.ts';
 
 /** What the provider does in one try: it answers, or all of it fails. */
 export type Answer = Failure | ((reference: string) => Resolution | undefined);
 
-export interface FakeWorld extends ObtainWorld, Pick<FetchWorld, 'write'> {
-  readonly written: (string | undefined)[];
+export interface FakeWorld extends ObtainWorld, Omit<FetchWorld, 'obtain'> {
+  readonly written: SecretSet[];
   readonly lines: string[];
   /** When each try began, in milliseconds. */
   readonly tries: number[];
@@ -31,9 +31,11 @@ export function fakeWorld(
     /** How long others hold the lock. */
     readonly busy?: number;
     readonly openFailure?: Failure;
+    /** Texts of templates, by path. */
+    readonly templates?: Readonly<Record<string, string>>;
   } = {},
 ): FakeWorld {
-  const { random = () => 0.5, duration = 0, busy = 0, openFailure } = options;
+  const { random = () => 0.5, duration = 0, busy = 0, openFailure, templates = {} } = options;
   let clock = 1_000_000;
   const world: FakeWorld = {
     written: [],
@@ -49,7 +51,13 @@ export function fakeWorld(
       clock += milliseconds;
     },
     log: (level, message) => world.lines.push(`${level}: ${message}`),
-    write: (environment) => world.written.push(environment),
+    write: (set) => world.written.push(set),
+    readTemplate: (path) => {
+      const text = templates[path];
+      if (text === undefined)
+        throw new FailureError({ class: 'permanent', exitCode: 66, message: `${path}: missing` });
+      return text;
+    },
     exclusively: async (deadline, work) => {
       if (clock + busy > deadline) {
         clock = Math.max(clock, deadline);

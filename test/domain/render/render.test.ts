@@ -1,8 +1,9 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: templates are what is tested
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { formatNames, formatOfPath } from '../../../src/domain/config-format.ts';
 import type { Filling, Format } from '../../../src/domain/render/format.ts';
-import { formatNames, formatOfPath, formats } from '../../../src/domain/render/formats.ts';
+import { formats } from '../../../src/domain/render/formats.ts';
 import { renderFormat } from '../../../src/domain/render/render.ts';
 import { partsOf, problemsIn, rendered, renderWith, secret, secrets } from '../../support/render.ts';
 
