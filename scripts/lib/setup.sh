@@ -10,8 +10,11 @@ debian_packages=(
   ca-certificates
   debian-archive-keyring
   debootstrap
+  gettext-base
+  git
   openssh-client
   python3
+  python3-yaml
   strace
   systemd-container
   zstd

@@ -389,7 +389,8 @@ print(json.dumps([count, wrong[:3]]))
  * @returns the first few that are wrong: the text, what it should say, and what it says
  */
 export function wrongToPython(reader: string, tried: readonly Tried[]): unknown {
-  const output = execFileSync('python3', ['-c', `${reader}\n${comparison}`], {
+  // Debian's, whatever else is on the PATH: it has the packages
+  const output = execFileSync('/usr/bin/python3', ['-c', `${reader}\n${comparison}`], {
     input: JSON.stringify(tried),
     encoding: 'utf8',
     maxBuffer: 1 << 28,

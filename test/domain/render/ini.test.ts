@@ -63,6 +63,10 @@ describe('a value in INI', () => {
     ['a = "${A}" x', `1:6: beside the placeholder there is ${differ}`],
     ['a = "\\x${A}"', `1:8: beside the placeholder there is ${differ}`],
     ["a = '${A}'", `1:6: beside the placeholder there is ${differ}`],
+    [
+      'a = ${A}\tx',
+      '1:5: beside the placeholder there is a tab or a control character, which readers of INI take for different things',
+    ],
     ['a = ${A}\\', `1:5: beside the placeholder there is ${differ}`],
   ])('%j is refused without values', (template, problem) => {
     const [first] = problemsIn('ini', template);
@@ -75,15 +79,15 @@ describe('a value in INI', () => {
     ['$__file{/etc/passwd}', `it has ${differ}; ${instead}`],
     ["'x'", `it has ${differ}; ${instead}`],
     [' x', `a blank at its beginning or end would be lost; ${instead}`],
-    ['x\n[y]', `it has a line end or a control character; ${instead}`],
-    ['\x01', `it has a line end or a control character; ${instead}`],
+    ['x\n[y]', `it has a line end, a control character, or one that does not show; ${instead}`],
+    ['\x01', `it has a line end, a control character, or one that does not show; ${instead}`],
   ])('%j is refused without quotes', (value, why) => {
     expect(rendered('ini', 'k = ${A}', { A: value })).toBe(`1:5: the value of A cannot stand here: ${why}`);
   });
 
   test('a control character is refused within quotes', () => {
     expect(rendered('ini', 'k = "${A}"', { A: '\r' })).toBe(
-      '1:6: the value of A cannot stand here: it has a control character, which INI cannot carry',
+      '1:6: the value of A cannot stand here: it has a control character, or one that does not show, which INI cannot carry',
     );
   });
 
