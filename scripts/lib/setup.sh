@@ -10,10 +10,16 @@ debian_packages=(
   ca-certificates
   debian-archive-keyring
   debootstrap
+  fish
+  lintian
+  mandoc
+  nix-bin
   openssh-client
   python3
+  rpm
   strace
   systemd-container
+  zsh
   zstd
 )
 
