@@ -11,7 +11,8 @@ export const bundles = ['main.cjs', 'cli.cjs'] as const;
  * beside them: the engine looks at the whole text of a module before it runs any of it, and the generator's
  * is small. What a bundle imports lazily is also evaluated lazily.
  *
- * @returns the names of the npm packages of which something is in a bundle
+ * @returns the npm packages of which something is in a bundle, as package-lock.json names them
+ *   (`node_modules/ini`)
  */
 export async function bundle(repository: string, directory: string): Promise<readonly string[]> {
   const { version } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as {
@@ -49,8 +50,8 @@ export async function bundle(repository: string, directory: string): Promise<rea
     });
     for (const output of Object.values(metafile.outputs)) {
       for (const path of Object.keys(output.inputs)) {
-        const [, name] = /.*node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path) ?? [];
-        if (name !== undefined) packages.add(name);
+        const inPackage = /\bnode_modules\/(?:.*\/node_modules\/)?(?:@[^/]+\/)?[^/]+(?=\/)/.exec(path);
+        if (inPackage) packages.add(inPackage[0]);
       }
     }
   }
