@@ -1,6 +1,6 @@
 import { Enums, Models, Serialize, Spec } from '@cyclonedx/cyclonedx-library';
 import { PackageURL } from 'packageurl-js';
-import type { Component } from './components.ts';
+import { type Component, idOf } from './components.ts';
 import type { Release } from './release.ts';
 
 /** The bill of materials of one executable, in CycloneDX 1.6 as JSON; the same for the same executable. */
@@ -12,9 +12,9 @@ export function sbom(release: Release, components: readonly Component[], sha256:
     licenses: new Models.LicenseRepository([new Models.SpdxLicense('MIT')]),
     hashes: new Models.HashDictionary([[Enums.HashAlgorithm['SHA-256'], sha256]]),
   });
-  const models = new Map(components.map((component) => [component.name, toModel(component)]));
-  for (const { name, needs } of components) {
-    for (const other of needs) models.get(name)?.dependencies.add(refOf(models, other));
+  const models = new Map(components.map((component) => [idOf(component), toModel(component)]));
+  for (const component of components) {
+    for (const other of component.needs) models.get(idOf(component))?.dependencies.add(refOf(models, other));
   }
   for (const model of models.values()) program.dependencies.add(model.bomRef);
   const bom = new Models.Bom({
@@ -44,8 +44,8 @@ function toModel({ name, version, license, integrity }: Component): Models.Compo
   });
 }
 
-function refOf(models: ReadonlyMap<string, Models.Component>, name: string): Models.BomRef {
-  const model = models.get(name);
-  if (model === undefined) throw new Error(`${name} is not a component`);
+function refOf(models: ReadonlyMap<string, Models.Component>, id: string): Models.BomRef {
+  const model = models.get(id);
+  if (model === undefined) throw new Error(`${id} is not a component`);
   return model.bomRef;
 }
