@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { spawn } from '@lydell/node-pty';
 import { describe, expect, test } from 'vitest';
 import { buildProgram } from '../../src/cli/command-line.ts';
+import { bashCompletion } from '../../src/cli/completion/bash.ts';
 import { allCommands, describeCommands, kinds } from '../../src/cli/completion/describe.ts';
+import { zshCompletion } from '../../src/cli/completion/zsh.ts';
 import { completionText, type Shell, shells } from '../../src/cli/completion.ts';
 import { exitCodes } from '../../src/domain/exit-codes.ts';
 import { poll } from '../container/poll.ts';
@@ -176,10 +178,14 @@ test.runIf(installed('fish')).each(completions)('fish completes %s to %s', (type
 });
 
 /** Types lines into an interactive shell, Tab after each, and gives the arguments that the program then got. */
-async function typeInto(shell: 'bash' | 'zsh', lines: readonly string[]): Promise<readonly string[]> {
+async function typeInto(
+  shell: 'bash' | 'zsh',
+  lines: readonly string[],
+  script = completionText(shell, program),
+): Promise<readonly string[]> {
   const directory = temporaryDirectory();
   mkdirSync(join(directory, 'functions'));
-  writeFileSync(join(directory, 'functions/_unit-secrets'), completionText(shell, program));
+  writeFileSync(join(directory, 'functions/_unit-secrets'), script);
   const start = {
     bash: { args: ['--norc', '--noprofile'], load: 'source functions/_unit-secrets' },
     zsh: {
@@ -239,6 +245,27 @@ describe.each(['bash', 'zsh'] as const)('in a terminal', (shell) => {
     // backslashes as the shell needs them
     expect(await typeInto(shell, [at('fetch --root ROOT tw')])).toEqual(['two\\x2dwords']);
   });
+
+  test.runIf(installed(shell))(
+    `${shell} completes options beside arguments of which it knows nothing`,
+    async () => {
+      const flag = { flags: ['--authorize'], description: 'let the key log in: at [once]', value: undefined };
+      const user = { name: 'user', kind: 'nothing', variadic: false } as const;
+      const leaf = {
+        path: '',
+        name: 'unit-secrets',
+        description: '',
+        commands: [],
+        options: [flag],
+        arguments: [user],
+      };
+      const script = { bash: bashCompletion, zsh: zshCompletion }[shell](leaf);
+      expect(await typeInto(shell, ['--auth', 'someone --auth'], script)).toEqual([
+        '--authorize',
+        '--authorize',
+      ]);
+    },
+  );
 
   test.runIf(installed(shell))(`${shell} knows every command and every option`, async () => {
     const lines = commands.flatMap(({ path, commands: below, options }) => {

@@ -97,14 +97,15 @@ function siblings(command: DescribedCommand, program: DescribedCommand): string 
   return parent.commands.map(({ name }) => name).join(' ');
 }
 
+/** `()` and not a message: that would keep zsh from completing the options, too. */
 function actionOf({ kind }: DescribedArgument): string {
   if (typeof kind !== 'string') return `(${kind.join(' ')})`;
   return {
-    command: ' ',
+    command: '()',
     directory: '_files -/',
     file: '_files',
     service: '_unit_secrets_services',
-    nothing: ' ',
+    nothing: '()',
   }[kind];
 }
 
