@@ -39,7 +39,10 @@ describe.each(names)('%s', (name) => {
 });
 
 test('units name a page that is there', () => {
-  const source = readFileSync(join(directory, '../src/unit/build-units.ts'), 'utf8');
+  const units = join(directory, '../src/unit');
+  const source = readdirSync(units)
+    .map((name) => readFileSync(join(units, name), 'utf8'))
+    .join('\n');
   const named = [...source.matchAll(/man:([\w.-]+)\((\d)\)/g)].map(
     ([, title, section]) => `${title}.${section}`,
   );
