@@ -49,7 +49,13 @@ function git(repository: string, ...args: readonly string[]): string | undefined
       'git',
       // a build by root in a user's checkout: whose sources are run here anyway
       ['-c', 'safe.directory=*', '-c', 'core.fsmonitor=false', ...args],
-      { cwd: repository, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
+      {
+        cwd: repository,
+        encoding: 'utf8',
+        // in a hook, git's own variables are about another repository
+        env: { PATH: process.env['PATH'], HOME: process.env['HOME'] },
+        stdio: ['ignore', 'pipe', 'ignore'],
+      },
     );
   } catch {
     return undefined;

@@ -78,7 +78,7 @@ async function laterVersion(path: string): Promise<string> {
   return later;
 }
 
-describe.each<Suite>(['bookworm', 'trixie'])('on Debian %s', (suite) => {
+describe.each<Suite>(['bullseye', 'bookworm', 'trixie'])('on Debian %s', (suite) => {
   test('it is installed, used, upgraded, removed and purged while a service runs', async () => {
     await using machine = await machineWithApp({ suite });
     const before = await stateOfApp(machine);
@@ -128,6 +128,9 @@ describe.each<Suite>(['bookworm', 'trixie'])('on Debian %s', (suite) => {
 
     await apt('purge', 'unit-secrets');
     await waitUntilGone(machine, '/var/lib/unit-secrets');
+    // what remains in RAM, and how to be rid of it
+    await machine.exec(['test', '-e', '/run/unit-secrets/secrets/app/env']);
+    await machine.exec('umount --lazy /run/unit-secrets && test ! -e /run/unit-secrets/secrets');
     await machine.exec(['test', '-e', '/etc/unit-secrets/manifest.json']);
     await expectAppRunsOn(machine, upgraded);
   });
