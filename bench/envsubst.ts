@@ -13,7 +13,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse as parseIni } from 'ini';
-import type { FormatName } from '../src/domain/render/formats.ts';
+import type { FormatName } from '../src/domain/config-format.ts';
 import { render } from '../src/domain/render/render.ts';
 import { parseTemplate } from '../src/domain/template.ts';
 import { parseEnvironmentFile } from '../test/support/environment-file.ts';

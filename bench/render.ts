@@ -11,7 +11,7 @@ import { execFileSync } from 'node:child_process';
 import { parse as parseIni } from 'ini';
 import { parse as parseToml } from 'smol-toml';
 import { parseAllDocuments } from 'yaml';
-import { type FormatName, formatNames } from '../src/domain/render/formats.ts';
+import { type FormatName, formatNames } from '../src/domain/config-format.ts';
 import { render } from '../src/domain/render/render.ts';
 import { parseTemplate } from '../src/domain/template.ts';
 

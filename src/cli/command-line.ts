@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
-import { Command, CommanderError, Option } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
-import { version } from '../version.ts';
+import { buildIdentity } from '../version.ts';
 
 /**
  * The command line, `unit-secrets COMMAND …`.
@@ -29,7 +29,7 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
     .description(
       'Secrets for systemd services: declared in git, fetched from 1Password at boot, kept in RAM only.',
     )
-    .version(version, '-V, --version', 'show the version')
+    .version(buildIdentity, '-V, --version', 'show the version, and the commit that was built')
     .helpOption('-h, --help', 'show this help')
     .helpCommand('help [command]', 'show the help of a command')
     .showSuggestionAfterError()
@@ -106,6 +106,15 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
     .action(async (user: string, options: { authorize?: true; file?: string }) => {
       const { installKeysCommand } = await import('./install-keys.ts');
       end(await installKeysCommand({ user, authorize: options.authorize === true, file: options.file }));
+    });
+
+  program
+    .command('completion')
+    .description('print a completion script for a shell')
+    .addArgument(new Argument('<shell>', 'the shell').choices(['bash', 'zsh', 'fish']))
+    .action(async (shell: 'bash' | 'zsh' | 'fish') => {
+      const { completionCommand } = await import('./completion.ts');
+      end(completionCommand(shell, program));
     });
 
   const token = program.command('token').description('the service account token of this host');

@@ -160,7 +160,7 @@ test('a child that is not asked as a fetcher asks it gives no answer', () => {
 });
 
 test('the manual page has every command and every option, and no other', () => {
-  const page = readFileSync(join(import.meta.dirname, '../../man/unit-secrets.8'), 'utf8');
+  const page = readFileSync(join(import.meta.dirname, '../../man/unit-secrets.1'), 'utf8');
   const program = buildProgram(() => {});
   // `token wipe` is the token unit's own affair
   const commands = program.commands.flatMap((command) =>

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { checkTemplate } from '../../../src/domain/render/check.ts';
-import { type FormatName, formatNames } from '../../../src/domain/render/formats.ts';
+import { type FormatName, formatNames } from '../../../src/domain/config-format.ts';
 import { parseTemplate } from '../../../src/domain/template.ts';
 import { renderWith } from '../../support/render.ts';
 
