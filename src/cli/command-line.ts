@@ -1,7 +1,9 @@
 import { resolve } from 'node:path';
-import { Command, CommanderError, Option } from 'commander';
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { version } from '../version.ts';
+import { Command, CommanderError } from './commander.ts';
+import { rootOf, rootOption } from './options.ts';
+import { addReadCommand, addTokenCommands, addVaultCommands } from './secret-commands.ts';
 
 /**
  * The command line, `unit-secrets COMMAND …`.
@@ -100,14 +102,8 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
       const { tokenWipeCommand } = await import('./token.ts');
       end(await tokenWipeCommand(rootOf(options.root)));
     });
+  addTokenCommands(token, end);
+  addVaultCommands(program, end);
+  addReadCommand(program, end);
   return program;
-}
-
-function rootOption(): Option {
-  return new Option('--root <dir>', 'read every path below this directory').default('', 'this machine');
-}
-
-/** A root as it is put in front of absolute paths: '' for this machine. */
-function rootOf(text: string): string {
-  return text === '' ? '' : resolve(text).replace(/\/$/, '');
 }
