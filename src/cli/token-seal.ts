@@ -41,7 +41,7 @@ export function tokenSealCommand(options: TokenSealOptions): Promise<ExitCode> {
 
     const text = (await readSecret('service account token')).trim();
     const parsed = parseServiceAccountToken(text);
-    if (!parsed.ok) throw refuse(text === '' ? 'no token was entered' : parsed.message, parsed.hint);
+    if (!parsed.ok) throw text === '' ? refuse('no token was entered') : refuse(parsed.message, parsed.hint);
 
     const sealed = await sealAge(Buffer.from(text, 'utf8'), recipients, { armored: options.armor });
     if (options.force && isThere(path)) replaceFile(path, sealed);
@@ -79,7 +79,7 @@ async function recipientsOf(options: TokenSealOptions, identities: readonly stri
   return recipients;
 }
 
-function refuse(message: string, hint: string | undefined): FailureError {
+function refuse(message: string, hint?: string): FailureError {
   return new FailureError({
     class: 'permanent',
     exitCode: exitCodes.dataError,

@@ -127,10 +127,10 @@ class SecretLine {
     return Uint8Array.from(this.#bytes);
   }
 
-  /** CSI sequences end with a letter or "~", others after one byte; but for a paste's marks they are ignored. */
+  /** Sequences of keys are ignored (CSI: up to a letter or "~"; SS3: one byte more), but for a paste's marks. */
   #continueEscape(byte: number): void {
     this.#escape += String.fromCharCode(byte);
-    if (this.#escape === '\x1b[') return;
+    if (this.#escape === '\x1b[' || this.#escape === '\x1bO') return;
     if (this.#escape.startsWith('\x1b[') && (byte < 0x40 || byte > 0x7e) && this.#escape.length < 32) return;
     if (this.#escape === '\x1b[200~') this.#pasting = true;
     if (this.#escape === '\x1b[201~') this.#pasting = false;

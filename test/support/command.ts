@@ -22,6 +22,9 @@ function run(
   return { exitCode: status, stdout, stderr };
 }
 
+/** How to run the program from source. */
+export const sourceCommand: readonly [string, ...string[]] = [process.execPath, entryPoint];
+
 /** Runs the program from source, as a process of its own with an environment of its own. */
 export function unitSecrets(
   args: readonly string[],
