@@ -40,7 +40,8 @@ export function vaultEditCommand(options: VaultWriteOptions): Promise<ExitCode> 
           `${place.path} is encrypted for ${describeRecipients(unknown)} too: add the public key to "${recipientsMember}", or it is left out`,
         );
       }
-      const all = distinct([...recipients, ...options.recipients.flatMap(readRecipientOption)]);
+      const additional = options.recipients.flatMap(readRecipientOption);
+      const all = distinct([...recipients, ...additional]);
       const before = serialiseAgeVault(
         opened.vault,
         all.map(({ text }) => text),
@@ -48,7 +49,7 @@ export function vaultEditCommand(options: VaultWriteOptions): Promise<ExitCode> 
       const text = openInMemory(before, fileName);
       let keep = false;
       try {
-        const edited = await editUntilSound(text, before);
+        const edited = await editUntilSound(text, additional.length > 0 ? undefined : before);
         if (!edited) {
           log('info', 'nothing was changed');
           return;
@@ -78,8 +79,8 @@ interface Edited {
   readonly recipients: readonly Recipient[];
 }
 
-/** Has it edited until it is a vault; undefined if it is as it was. */
-async function editUntilSound(text: EditedText, before: string): Promise<Edited | undefined> {
+/** Has it edited until it is a vault; undefined if it is as it was, and need not be written anew. */
+async function editUntilSound(text: EditedText, before: string | undefined): Promise<Edited | undefined> {
   for (;;) {
     const after = await text.edit();
     if (after === before) return undefined;

@@ -18,6 +18,7 @@ import {
   type AgeVaultPlace,
   changeAgeVault,
   createAgeVault,
+  knownRecipients,
   openAgeVault,
 } from '../effects/age-vault-file.ts';
 import { isThere } from '../effects/atomic-file.ts';
@@ -102,8 +103,10 @@ export function vaultGetCommand(
 export function vaultSetCommand(reference: string, options: VaultWriteOptions): Promise<ExitCode> {
   return toExitCode(async () => {
     const place = await vaultPlace(options);
-    // before anything is asked: the vault opens, and the reference is one that can be set
-    accept(setInAgeVault((await openAgeVault(place)).vault, reference, ''));
+    // before anything is asked: the vault opens, can be written again, and the reference can be set
+    const opened = await openAgeVault(place);
+    accept(setInAgeVault(opened.vault, reference, ''));
+    await knownRecipients(place, opened, options.recipients.flatMap(readRecipientOption));
     const value = fieldValue(await readSecret(`value of ${reference}`));
     await change(reference, options, place, (vault) => setInAgeVault(vault, reference, value));
     return exitCodes.ok;

@@ -3,10 +3,24 @@ import { exitCodes } from '../domain/exit-codes.ts';
 import { type Failure, FailureError } from '../domain/failure.ts';
 import { decodeArmor, decryptAge, isArmored } from './age.ts';
 import { type HostKey, readIdentities } from './identity-file.ts';
-import { configurationFailure, dataFailure, readLimited } from './read-limited.ts';
+import { configurationFailure, dataFailure, permanentFailure, readLimited } from './read-limited.ts';
 
 /** Half a second per MiB without JIT, in units that take ten: much more than tokens and vaults need. */
 const largestFile = 4 * 1024 * 1024;
+
+/** What to do next depends on what the file is. */
+const purposes = {
+  token: {
+    missing: '"unit-secrets token seal" makes it',
+    foreign: () =>
+      'was the host key made anew? seal the token for this host: unit-secrets token seal --force',
+  },
+  vault: {
+    missing: 'restore it, from git for instance; "unit-secrets vault init" makes a new one',
+    foreign: (recipient: string) =>
+      `was the host key made anew? where the vault opens: unit-secrets vault edit --recipient "${recipient}"`,
+  },
+} as const;
 
 const restoreHint = 'restore it, from git for instance';
 
@@ -25,6 +39,7 @@ export interface OpenedAgeFile {
  * Opens an age file (age-encryption.org/v1, binary or armored) with keys of this host.
  *
  * @param path the file, at most 4 MiB
+ * @param purpose what the file is, for hints
  * @param identities files in the order in which they are tried, see `readIdentities`; one that is missing or
  *   unusable is passed over if another opens the file
  * @throws FailureError; by exit code:
@@ -37,9 +52,11 @@ export interface OpenedAgeFile {
 export async function openAgeFile(options: {
   readonly path: string;
   readonly identities: readonly string[];
+  readonly purpose: keyof typeof purposes;
 }): Promise<OpenedAgeFile> {
   const { path, identities } = options;
-  const { bytes } = readLimited(path, largestFile);
+  const hints = purposes[options.purpose];
+  const bytes = readAgeFile(path, hints.missing);
   const armored = isArmored(bytes);
   const file = armored ? dearmor(path, bytes) : bytes;
   const header = parseAgeHeader(file);
@@ -66,8 +83,20 @@ export async function openAgeFile(options: {
     if (!key) throw new Error('opened with a key that was not given');
     return { plaintext: result.plaintext, bytes, armored, stanzas: header.stanzas, key };
   }
-  if (result.reason === 'no-match') throw await notRecipient(path, header.stanzas, keys, failures);
+  if (result.reason === 'no-match') {
+    const { message, recipient } = await notRecipient(header.stanzas, keys, failures);
+    throw permanentFailure(exitCodes.noPermission, path, message, hints.foreign(recipient));
+  }
   throw dataFailure(path, `the file is damaged: its ${result.reason} was altered or cut off`, restoreHint);
+}
+
+function readAgeFile(path: string, hint: string): Uint8Array {
+  try {
+    return readLimited(path, largestFile).bytes;
+  } catch (error) {
+    if (!(error instanceof FailureError) || error.failure.exitCode !== exitCodes.noInput) throw error;
+    throw new FailureError({ ...error.failure, hint });
+  }
 }
 
 function dearmor(path: string, bytes: Uint8Array): Uint8Array {
@@ -86,18 +115,14 @@ function withoutKeys(path: string, [first, ...others]: readonly Failure[]): Fail
 }
 
 async function notRecipient(
-  path: string,
   stanzas: readonly AgeStanza[],
   keys: readonly HostKey[],
   failures: readonly Failure[],
-): Promise<FailureError> {
+): Promise<{ readonly message: string; readonly recipient: string }> {
   const own = await Promise.all(keys.map((key) => key.describe()));
-  const recipient = await keys[0]?.recipient();
   const notes = failures.map((failure) => `; ${failure.message}`).join('');
-  return new FailureError({
-    class: 'permanent',
-    exitCode: exitCodes.noPermission,
-    message: `${path}: this host is not a recipient: the file is for ${describeRecipients(stanzas)}; here ${own.join(', ')}${notes}`,
-    hint: `was the key made anew? where the file can be opened or its content is known, encrypt it for this host too, that is for "${recipient}"`,
-  });
+  return {
+    message: `this host is not a recipient: the file is for ${describeRecipients(stanzas)}; here ${own.join(', ')}${notes}`,
+    recipient: (await keys[0]?.recipient()) ?? '',
+  };
 }

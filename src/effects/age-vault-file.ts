@@ -36,7 +36,7 @@ export interface OpenedAgeVault {
 
 /** @throws FailureError as `openAgeFile` and `readAgeVault` */
 export async function openAgeVault(place: AgeVaultPlace): Promise<OpenedAgeVault> {
-  const file = await openAgeFile(place);
+  const file = await openAgeFile({ ...place, purpose: 'vault' });
   const { vault, recipients } = readAgeVault(file.plaintext, place.path);
   return { vault, file, ...(recipients === undefined ? {} : { recipients }) };
 }
@@ -123,8 +123,10 @@ export async function whileLocked<T>(path: string, work: () => Promise<T>): Prom
 /**
  * For whom a vault is, with the additional ones: those that it names itself, else this host's keys as far as
  * they are among its recipients. Its header tells tags only: where the two differ, nothing is guessed.
+ *
+ * @throws FailureError with 78 where that leaves a doubt, 65 if it names what is no recipient
  */
-async function knownRecipients(
+export async function knownRecipients(
   { path, identities }: AgeVaultPlace,
   opened: OpenedAgeVault,
   additional: readonly Recipient[],

@@ -23,7 +23,7 @@ export function ageVaultProvider(options: {
 }): Provider {
   return {
     async resolve(references) {
-      const { plaintext } = await openAgeFile(options);
+      const { plaintext } = await openAgeFile({ ...options, purpose: 'vault' });
       const { vault } = readAgeVault(plaintext, options.path);
       return new Map(references.map((reference) => [reference, resolveInAgeVault(vault, reference)]));
     },

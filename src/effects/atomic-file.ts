@@ -60,7 +60,7 @@ export function createFile(path: string, bytes: Uint8Array): void {
  * @throws FailureError; 75 if the file was changed meanwhile, 73 if it cannot be written
  */
 export function replaceFile(path: string, bytes: Uint8Array, expected?: Uint8Array): void {
-  const target = realpathSync(path);
+  const target = targetOf(path);
   withTemporary(target, bytes, statSync(target), (temporary) => {
     if (expected !== undefined && !readFileSync(target).equals(expected)) {
       throw new FailureError({
@@ -72,6 +72,18 @@ export function replaceFile(path: string, bytes: Uint8Array, expected?: Uint8Arr
     }
     renameSync(temporary, target);
   });
+}
+
+function targetOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    throw permanentFailure(
+      exitCodes.cannotCreate,
+      path,
+      'is a symbolic link to something that does not exist',
+    );
+  }
 }
 
 function withTemporary(

@@ -29,7 +29,11 @@ export async function readConfiguredToken(token: Token, root: string): Promise<C
     );
   }
   const path = root + token.path;
-  const opened = await openAgeFile({ path, identities: token.identities.map((identity) => root + identity) });
+  const opened = await openAgeFile({
+    path,
+    identities: token.identities.map((identity) => root + identity),
+    purpose: 'token',
+  });
   return {
     text: new TextDecoder().decode(opened.plaintext).trim(),
     path,

@@ -31,7 +31,11 @@ export function openInMemory(text: string, name: string): EditedText {
     path,
     async edit() {
       await runEditor(path, directory);
-      return readFileSync(path, 'utf8');
+      try {
+        return readFileSync(path, 'utf8');
+      } catch {
+        throw permanentFailure(exitCodes.dataError, path, 'the editor left no file', 'nothing was changed');
+      }
     },
     remove: () => rmSync(directory, { recursive: true, force: true }),
   };

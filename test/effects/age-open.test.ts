@@ -60,12 +60,14 @@ function encrypt(args: readonly string[], plaintext: string | Uint8Array = secre
 }
 
 async function open(content: string | Uint8Array, ...identities: string[]): Promise<string> {
-  return Buffer.from((await openAgeFile({ path: put(content), identities })).plaintext).toString('utf8');
+  return Buffer.from(
+    (await openAgeFile({ path: put(content), identities, purpose: 'vault' })).plaintext,
+  ).toString('utf8');
 }
 
 /** How it fails; a failure that tells a secret fails the test. */
 async function failure(path: string, ...identities: string[]): Promise<Failure> {
-  const outcome = await openAgeFile({ path, identities }).catch((error: unknown) => error);
+  const outcome = await openAgeFile({ path, identities, purpose: 'vault' }).catch((error: unknown) => error);
   if (!(outcome instanceof FailureError)) throw new Error('no FailureError', { cause: outcome });
   const text = JSON.stringify(outcome.failure);
   expect(text).not.toContain('HIDDEN');
@@ -130,7 +132,9 @@ describe('what age writes opens here', () => {
       const plaintext = randomBytes(size);
       for (const armor of [[], ['-a']]) {
         const path = put(encrypt([...armor, '-R', `${host}.pub`], plaintext));
-        expect(plaintext.equals((await openAgeFile({ path, identities: [host] })).plaintext)).toBe(true);
+        expect(
+          plaintext.equals((await openAgeFile({ path, identities: [host], purpose: 'vault' })).plaintext),
+        ).toBe(true);
       }
     }
   });
@@ -155,7 +159,11 @@ describe('SSH keys of every form that ssh-keygen writes', () => {
     const key = sshKey(`form-${name.replace(/\W/g, '-')}`, ...options);
     const file = encrypt(['-R', `${key}.pub`]);
     expect(await open(file, key)).toBe(secret);
-    const { key: opener } = await openAgeFile({ path: put(file), identities: [ecdsa, other, key] });
+    const { key: opener } = await openAgeFile({
+      path: put(file),
+      identities: [ecdsa, other, key],
+      purpose: 'token',
+    });
     const [type] = options[1] === 'rsa' ? ['ssh-rsa'] : ['ssh-ed25519'];
     expect(await opener.describe()).toBe(`${key} is ${type} (tag ${tagIn(file)})`);
     expect((await opener.recipient()).split(' ', 2)).toEqual(
@@ -173,10 +181,12 @@ describe('identities are tried in order, and what cannot be used is passed over'
 });
 
 describe('the file', () => {
+  const missing = 'restore it, from git for instance; "unit-secrets vault init" makes a new one';
+
   test('missing', async () => {
     const path = at('nowhere.age');
     const message = `${path}: does not exist`;
-    expect(await failure(path, host)).toEqual({ class: 'permanent', exitCode: 66, message });
+    expect(await failure(path, host)).toEqual({ class: 'permanent', exitCode: 66, message, hint: missing });
     expect(await failure(join(host, 'x'), host)).toMatchObject({ exitCode: 66 });
   });
 
@@ -184,7 +194,7 @@ describe('the file', () => {
     const path = at('dangling.age');
     symlinkSync('nowhere', path);
     const message = `${path}: is a symbolic link to something that does not exist`;
-    expect(await failure(path, host)).toEqual({ class: 'permanent', exitCode: 66, message });
+    expect(await failure(path, host)).toEqual({ class: 'permanent', exitCode: 66, message, hint: missing });
   });
 
   test('not readable', async () => {
@@ -319,7 +329,7 @@ describe('a host that is not a recipient', () => {
       class: 'permanent',
       exitCode: 77,
       message: `${path}: this host is not a recipient: the file is for ssh-ed25519 (tag ${tagIn(file)}); here ${host} is ssh-ed25519 (tag ${hostTag})`,
-      hint: `was the key made anew? where the file can be opened or its content is known, encrypt it for this host too, that is for "${readFileSync(`${host}.pub`, 'utf8').trim()}"`,
+      hint: `was the host key made anew? where the vault opens: unit-secrets vault edit --recipient "${readFileSync(`${host}.pub`, 'utf8').trim()}"`,
     });
   });
 
@@ -327,7 +337,7 @@ describe('a host that is not a recipient', () => {
     const path = put(encrypt(['-R', `${other}.pub`]));
     const { message, hint } = await failure(path, age);
     expect(message).toMatch(new RegExp(`; here X25519 \\(${ageRecipient}\\)$`));
-    expect(hint).toContain(`for "${ageRecipient}"`);
+    expect(hint).toContain(`--recipient "${ageRecipient}"`);
   });
 
   test('lists all recipients, and the keys that could not be used', async () => {
@@ -476,7 +486,7 @@ describe('keys', () => {
       chmodSync(key, mode);
       const { stderr, exitCode } = runModule(
         `import { openAgeFile } from 'SOURCE/effects/age-open.ts';
-         await openAgeFile({ path: ${JSON.stringify(file)}, identities: [${JSON.stringify(key)}] });`,
+         await openAgeFile({ path: ${JSON.stringify(file)}, identities: [${JSON.stringify(key)}], purpose: 'token' });`,
       );
       const text = `${key}: the private key has the mode 0${mode.toString(8)}: others can read or change it (chmod 600 ${key})\n`;
       expect({ mode, stderr, exitCode }).toEqual({ mode, stderr: warns ? text : '', exitCode: 0 });
