@@ -29,8 +29,8 @@ export type AgeVaultResult =
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
 /**
- * Where a vault keeps its recipients; no reference can name a vault like that. Why there: docs/decisions, "A
- * vault names its recipients itself".
+ * Where a vault keeps its recipients (docs/decisions/0004-a-vault-names-its-recipients.md); no reference can
+ * name a vault like that.
  */
 export const recipientsMember = '$recipients';
 
