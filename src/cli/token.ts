@@ -50,8 +50,8 @@ export function tokenWipeCommand(root: string): Promise<ExitCode> {
 
 async function openSealed(path: string, identities: readonly string[]): Promise<string> {
   // only this way of handing over the token needs age
-  const { openAgeFile } = await import('../effects/age.ts');
-  return new TextDecoder().decode(await openAgeFile({ path, identities }));
+  const { openAgeFile } = await import('../effects/age-open.ts');
+  return new TextDecoder().decode((await openAgeFile({ path, identities, purpose: 'token' })).plaintext);
 }
 
 function install(root: string, text: string, source: string): void {

@@ -15,8 +15,16 @@ export interface Lock {
  * @returns undefined if the deadline passed
  */
 export async function takeLock(directory: string, deadline: number): Promise<Lock | undefined> {
-  const target = `${directory}/fetch`;
   mkdirSync(directory, { recursive: true, mode: 0o700 });
+  return takeFileLock(`${directory}/fetch`, deadline);
+}
+
+/**
+ * Takes the lock that belongs to a file, the directory `FILE.lock` beside it, likewise.
+ *
+ * @throws the file system's error if that cannot be made
+ */
+export async function takeFileLock(target: string, deadline: number): Promise<Lock | undefined> {
   while (performance.now() < deadline) {
     let sound = true;
     try {

@@ -174,6 +174,6 @@ test('the manual page has every command and every option, and no other', () => {
   const options = [program, ...program.commands, ...program.commands.flatMap((command) => command.commands)]
     .flatMap((command) => command.options)
     .map((option) => option.long?.slice(2));
-  const inPage = [...page.matchAll(/(?:Fl|,|\|) -([a-z]+)/g)].map(([, name]) => name);
+  const inPage = [...page.matchAll(/(?:Fl|,|\|) -([a-z-]+)/g)].map(([, name]) => name);
   expect(new Set(inPage.filter((name) => name !== 'help'))).toEqual(new Set(options));
 });

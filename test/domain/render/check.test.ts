@@ -1,8 +1,8 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: templates are what is tested
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { checkTemplate } from '../../../src/domain/render/check.ts';
 import { type FormatName, formatNames } from '../../../src/domain/config-format.ts';
+import { checkTemplate } from '../../../src/domain/render/check.ts';
 import { parseTemplate } from '../../../src/domain/template.ts';
 import { renderWith } from '../../support/render.ts';
 
