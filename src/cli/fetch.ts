@@ -2,7 +2,7 @@ import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
 import { companionName, directoryName, parseServiceName, type ServiceName } from '../domain/service-name.ts';
 import { log } from '../effects/journal-log.ts';
-import { writeSecrets } from '../effects/secret-directory.ts';
+import { hasMarker, writeSecrets } from '../effects/secret-directory.ts';
 import { shortHash } from '../effects/short-hash.ts';
 import { readLoadedUnit } from '../effects/unit-reader.ts';
 import { fetchSecrets } from '../fetch/fetch.ts';
@@ -28,11 +28,22 @@ export function fetchCommand(name: string, root: string): Promise<ExitCode> {
     const plan = readPlan(unit.settings);
     const directory = `${root}${paths.secrets}/${directoryName(parsed.service.name)}`;
     const unitDigest = shortHash(xSecretsText(unit.text));
-    await fetchSecrets(plan.fetch, {
-      obtain: (references) =>
-        obtainFrom(plan.provider, root, { ...plan.fetch, references, unitDigest, force: false }),
-      write: (environment) => write(directory, environment, `.ok-${unitDigest}`, parsed.service),
+    const obtaining = obtainFrom(plan.provider, root, {
+      ...plan.fetch,
+      unitDigest,
+      // a start finds an empty directory: this is a reload, by which somebody wants to know
+      force: hasMarker(directory),
     });
+    try {
+      await fetchSecrets(plan.fetch, {
+        obtain: (references) => obtaining.obtain(references),
+        write: (environment) => write(directory, environment, `.ok-${unitDigest}`, parsed.service),
+      });
+    } catch (error) {
+      if (error instanceof FailureError && error.failure.class === 'permanent')
+        obtaining.remember(error.failure);
+      throw error;
+    }
     return exitCodes.ok;
   });
 }

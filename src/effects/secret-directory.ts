@@ -23,6 +23,15 @@ export function writeSecrets(directory: string, environment: string | undefined,
   }
 }
 
+/** Whether there is a complete set in a service's directory, of whatever unit. */
+export function hasMarker(directory: string): boolean {
+  try {
+    return readdirSync(directory).some((name) => name.startsWith('.ok-'));
+  } catch {
+    return false;
+  }
+}
+
 /** Writes a file that did not exist, born with its mode; one left by a killed run is removed first. */
 export function writeNew(path: string, content: string | Uint8Array, mode: number): void {
   remove(path);
