@@ -168,6 +168,15 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
       end(completionCommand(shell, program));
     });
 
+  program
+    .command('retry')
+    .description('start a service whose secrets could not be fetched, asking the provider in any case')
+    .argument('<service>', 'the service, with or without .service')
+    .action(async (service: string) => {
+      const { retryCommand } = await import('./retry.ts');
+      end(await retryCommand(service));
+    });
+
   const token = program.command('token').description('the service account token of this host');
   token
     .command('open')

@@ -6,7 +6,7 @@ import { parseSecretReference } from '../domain/secret-reference.ts';
 import { parseServiceAccountToken } from '../domain/service-account-token.ts';
 import { ageVaultProvider } from '../effects/age-vault-provider.ts';
 import { readConfiguredToken } from '../effects/configured-token.ts';
-import { onePasswordProvider } from '../effects/onepassword-provider.ts';
+import { openOnePassword } from '../effects/onepassword-provider.ts';
 import { canAsk, readSecret } from '../effects/prompt.ts';
 import { writeOut } from '../effects/standard-output.ts';
 import { readHostSettings, vaultIdentities } from './host-settings.ts';
@@ -51,11 +51,17 @@ async function providerOf({ vault, identities, root }: ReadOptions): Promise<Pro
       identities: identities.length > 0 ? identities : vaultIdentities(settings, root),
     });
   }
-  return onePasswordProvider({
-    command: selfCommand('resolve-child'),
-    token: await tokenOf(settings.token, root),
-    deadline,
-  });
+  const token = await tokenOf(settings.token, root);
+  return {
+    async resolve(references) {
+      const session = openOnePassword({ command: selfCommand('resolve-child'), token });
+      try {
+        return await session.resolve(references, deadline);
+      } finally {
+        session.close();
+      }
+    },
+  };
 }
 
 /** From the environment, as 1Password's own tools take it; else the host's, for root; else from the terminal. */

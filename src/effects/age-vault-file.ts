@@ -15,7 +15,7 @@ import {
 import { sealAge } from './age-seal.ts';
 import { readAgeVault } from './age-vault-provider.ts';
 import { createFile, replaceFile } from './atomic-file.ts';
-import { takeFileLock } from './lock.ts';
+import { takeFileLock } from './file-lock.ts';
 import { permanentFailure } from './read-limited.ts';
 
 /** How long to wait for another who changes the same vault, in milliseconds. */
@@ -103,7 +103,7 @@ export async function whileLocked<T>(path: string, work: () => Promise<T>): Prom
     // what is wrong with it is for those to say who open it
     return work();
   }
-  const lock = await takeFileLock(target, performance.now() + lockWait).catch((error: unknown) => {
+  const release = await takeFileLock(target, performance.now() + lockWait).catch((error: unknown) => {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
     throw permanentFailure(
       exitCodes.cannotCreate,
@@ -112,11 +112,11 @@ export async function whileLocked<T>(path: string, work: () => Promise<T>): Prom
       'is its directory writable?',
     );
   });
-  if (!lock) throw failure(`${path}: is being changed by somebody else`, `they hold ${target}.lock`);
+  if (!release) throw failure(`${path}: is being changed by somebody else`, `they hold ${target}.lock`);
   try {
     return await work();
   } finally {
-    await lock.release();
+    await release();
   }
 }
 

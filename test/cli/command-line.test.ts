@@ -151,9 +151,9 @@ test('a generator ends even if its manifest never does', () => {
 });
 
 test('a child that is not asked as a fetcher asks it gives no answer', () => {
-  for (const input of ['', 'null', '{"token":"ops_x"}', '{"token":1,"references":[]}'])
+  for (const input of ['', '{"token":"ops_x"}', 'null\n', '{"token":1}\n', '{"references":[]}\n'])
     expect(unitSecrets(['resolve-child'], { input })).toEqual({
-      exitCode: exitCodes.usage,
+      exitCode: input.endsWith('\n') ? exitCodes.usage : exitCodes.ok,
       stdout: '',
       stderr: '',
     });

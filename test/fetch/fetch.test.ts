@@ -3,19 +3,13 @@ import { describe, expect, test } from 'vitest';
 import { exitCodes } from '../../src/domain/exit-codes.ts';
 import type { Failure } from '../../src/domain/failure.ts';
 import { fetchSecrets as fetchWith } from '../../src/fetch/fetch.ts';
-import { backoff, obtain } from '../../src/fetch/obtain.ts';
+import { obtain } from '../../src/fetch/obtain.ts';
 import type { FetchPlan } from '../../src/fetch/read-plan.ts';
 import { parseRenderValues } from '../../src/fetch/render-values.ts';
 import { parseEnvironmentFile } from '../support/environment-file.ts';
 import { type Answer, type FakeWorld, fakeWorld } from '../support/fake-world.ts';
 import { literally, variableName, variableText } from '../support/manifests.ts';
 
-const down: Failure = {
-  class: 'transient',
-  exitCode: exitCodes.temporaryFailure,
-  message: '1Password could not be reached',
-};
-const limited: Failure = { ...down, class: 'rate-limited', message: '1Password limits the rate of requests' };
 const refused: Failure = {
   class: 'permanent',
   exitCode: exitCodes.noPermission,
@@ -23,12 +17,6 @@ const refused: Failure = {
 };
 
 const secret: Answer = (reference) => ({ ok: true, value: `secret of ${reference}` });
-const failing =
-  (failure: Failure): Answer =>
-  (reference) => ({
-    ok: false,
-    failure: { ...failure, message: `"${reference}": ${failure.message}` },
-  });
 
 function planWith(environment: Readonly<Record<string, string>>, more: Partial<FetchPlan> = {}): FetchPlan {
   return {
@@ -49,7 +37,10 @@ const plan = planWith({ A: 'op://v/i/a' });
 
 function fetchSecrets(of: FetchPlan, world: FakeWorld): Promise<void> {
   return fetchWith(of, {
-    obtain: (references) => obtain({ ...of, references, unitDigest: 'digest', force: false }, world),
+    obtain: (references) => {
+      const request = { ...of, references, unitDigest: 'digest', force: false };
+      return obtain(request, world.of(request));
+    },
     readTemplate: world.readTemplate,
     write: world.write,
   });
@@ -64,7 +55,6 @@ async function failure(world: FakeWorld, of: FetchPlan = plan): Promise<Failure>
   const error: unknown = await fetchSecrets(of, world).catch((thrown: unknown) => thrown);
   expect(error).toMatchObject({ name: 'FailureError' });
   expect(world.written).toEqual([]);
-  expect(world.holders).toBe(0);
   return (error as { failure: Failure }).failure;
 }
 
@@ -284,116 +274,6 @@ describe('configs', () => {
   });
 });
 
-describe('what may pass is tried again', () => {
-  test.each([
-    ['the service is down', down],
-    ['it limits the rate', limited],
-    ['one reference is not answered this time', failing(down)],
-    ['the provider leaves a reference out', () => undefined],
-  ])('when %s', async (_, answer) => {
-    const world = fakeWorld([answer, answer, secret]);
-    await fetchSecrets(plan, world);
-    expect(world.tries).toEqual([0, 250, 750]);
-    expect(world.written).toHaveLength(1);
-  });
-
-  test('and each try is a line in the log, with the reason and the time of the next', async () => {
-    const world = fakeWorld([down, limited, secret]);
-    await fetchSecrets(plan, world);
-    expect(world.lines).toEqual([
-      'warning: try 1 of 12: transient: 1Password could not be reached, next in 0.3 s',
-      'warning: try 2 of 12: rate-limited: 1Password limits the rate of requests, next in 0.5 s',
-      'info: try 3 of 12: fetched 1 secret',
-    ]);
-  });
-
-  test('until the tries are used up; the last failure is the outcome', async () => {
-    const world = fakeWorld([down, down, limited]);
-    expect(await failure(world, { ...plan, tries: 3 })).toEqual(limited);
-    expect(world.tries).toHaveLength(3);
-    expect(world.lines.at(-1)).toBe(
-      'warning: try 3 of 3: rate-limited: 1Password limits the rate of requests',
-    );
-  });
-
-  test('until the time is used up, without a wait at the end', async () => {
-    const world = fakeWorld([down], { duration: 10_000, random: () => 0.999 });
-    expect(await failure(world, { ...plan, tries: 100, timeout: 60 })).toEqual(down);
-    expect(world.now() - 1_000_000).toBeLessThanOrEqual(60_000);
-    expect(world.tries.length).toBeGreaterThan(3);
-    for (const [index, remaining] of world.remaining.entries())
-      expect(remaining).toBe(60_000 - (world.tries[index] ?? 0));
-  });
-
-  test('while others fetch in the meantime', async () => {
-    const world = fakeWorld([down, secret], { busy: 1000 });
-    await fetchSecrets(plan, world);
-    expect(world.tries).toEqual([1000, 2250]);
-  });
-});
-
-describe('what cannot be helped by another try ends at once', () => {
-  test('when the provider refuses', async () => {
-    const world = fakeWorld([refused]);
-    expect(await failure(world)).toEqual(refused);
-    expect(world.tries).toHaveLength(1);
-    expect(world.lines).toEqual(['warning: try 1 of 12: permanent: the token is refused']);
-  });
-
-  test('even after tries that might have been', async () => {
-    const world = fakeWorld([down, refused]);
-    expect(await failure(world)).toEqual(refused);
-    expect(world.tries).toHaveLength(2);
-  });
-
-  test('for one of many references, whatever became of the others', async () => {
-    const missing: Failure = { class: 'permanent', exitCode: exitCodes.dataError, message: 'no such field' };
-    const answers: Record<string, Answer> = {
-      a: secret,
-      b: failing(down),
-      c: failing(missing),
-      d: failing(missing),
-    };
-    const world = fakeWorld([
-      (reference) => {
-        const answer = answers[reference.slice(-1)];
-        return typeof answer === 'function' ? answer(reference) : undefined;
-      },
-    ]);
-    const references = planWith({ A: 'op://v/i/a', B: 'op://v/i/b', C: 'op://v/i/c', D: 'op://v/i/d' });
-    expect(await failure(world, references)).toEqual({
-      ...missing,
-      message: '"op://v/i/c": no such field; "op://v/i/d": no such field',
-    });
-    expect(world.tries).toHaveLength(1);
-  });
-
-  test('when the token has not been opened, which the next start of the unit may help', async () => {
-    const unopened: Failure = { ...down, message: 'the service account token has not been opened' };
-    const world = fakeWorld([secret], { openFailure: unopened });
-    expect(await failure(world)).toEqual(unopened);
-    expect(world.remaining).toHaveLength(1);
-  });
-});
-
-describe('waiting for others', () => {
-  test('ends with the time for all tries, and says what it was for', async () => {
-    const world = fakeWorld([secret], { busy: 1e9 });
-    expect(await failure(world)).toEqual({
-      class: 'transient',
-      exitCode: exitCodes.temporaryFailure,
-      message: 'other services were still fetching when 240 s had passed',
-    });
-    expect(world.tries).toEqual([]);
-  });
-
-  test('that ends after a failed try leaves the reason of that', async () => {
-    const world = fakeWorld([down], { busy: 30_000 });
-    expect(await failure(world, { ...plan, timeout: 50 })).toEqual(down);
-    expect(world.tries).toEqual([30_000]);
-  });
-});
-
 describe('before anything is written', () => {
   test.each([
     ['a NUL', 'a\0b', 'contains a NUL byte, which no environment variable can carry'],
@@ -430,38 +310,5 @@ describe('before anything is written', () => {
     const world = fakeWorld([secret]);
     expect(await failure(world, planWith({ A: 'op://v' }))).toMatchObject({ exitCode: exitCodes.dataError });
     expect(world.tries).toEqual([]);
-  });
-});
-
-test('an error that nobody expects is not taken for a failure, and the lock is given back', async () => {
-  const world = fakeWorld([
-    () => {
-      throw new TypeError('a bug');
-    },
-  ]);
-  await expect(fetchSecrets(plan, world)).rejects.toThrow(TypeError);
-  expect([world.written, world.tries.length, world.holders]).toEqual([[], 1, 0]);
-});
-
-describe('the wait before the next try', () => {
-  test('is never longer than the cap, nor than what the tries so far allow', () => {
-    fc.assert(
-      fc.property(
-        fc.nat(2000),
-        fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
-        (tried, random) => {
-          const wait = backoff(tried, () => random);
-          expect(wait).toBeGreaterThanOrEqual(0);
-          expect(wait).toBeLessThanOrEqual(Math.min(30_000, 500 * 2 ** tried));
-        },
-      ),
-    );
-  });
-
-  test('may be anything up to that, so that hosts do not come back together', () => {
-    expect([0, 1, 2, 5, 6, 99].map((tried) => backoff(tried, () => 0.999_999))).toEqual(
-      [500, 1000, 2000, 16_000, 30_000, 30_000].map((cap) => cap * 0.999_999),
-    );
-    expect(backoff(50, () => 0)).toBe(0);
   });
 });
