@@ -9,7 +9,10 @@ useradd --create-home --groups shared member
 useradd --create-home stranger
 `;
 
-/** A service that keeps what it could read of a directory, in /run/seen-NAME, for the test to compare. */
+/**
+ * A service that keeps what it could read of a directory, in /run/seen-NAME, for the test to compare. Not in
+ * `ExecStartPre=`: systemd 247 gives that no credentials.
+ */
 export function readingService(
   name: string,
   service: string,
@@ -22,8 +25,8 @@ ${unit}
 [Service]
 ${service}
 RuntimeDirectory=seen-${name}
-ExecStartPre=/bin/sh -c 'umask 077; cp -L ${directory}/* /run/seen-${name}/ || :'
-ExecStart=/bin/sleep infinity
+Type=forking
+ExecStart=/bin/sh -c 'umask 077; cp -L ${directory}/* /run/seen-${name}/; sleep infinity &'
 [Install]
 WantedBy=multi-user.target
 `;
