@@ -11,7 +11,15 @@ import { paths } from './paths.ts';
 import { retryTimer } from './retry-timer.ts';
 import { type FetchOptions, secretsUnit } from './secrets-unit.ts';
 import { inlineDropIn, serviceDropIn } from './service-drop-in.ts';
-import { brokenSshKeyUnit, sshKeyLinks, sshKeyService, sshKeyTimeouts, sshKeyUnit } from './ssh-key-units.ts';
+import {
+  brokenSshKeyUnit,
+  sshKeyLinks,
+  sshKeyRetryName,
+  sshKeyRetryUnit,
+  sshKeyService,
+  sshKeyTimeouts,
+  sshKeyUnit,
+} from './ssh-key-units.ts';
 import { tokenUnit } from './token-unit.ts';
 import { serialiseUnit, type UnitFile } from './unit-file.ts';
 import { xSecretsText } from './x-secrets.ts';
@@ -150,11 +158,16 @@ class Planner {
   }
 
   /** Adds what fetches a service's secrets; the name of the marker tells that it is done. */
-  #fetched(service: Service, options: FetchOptions, context: UnitContext = this.#context): string {
+  #fetched(
+    service: Service,
+    options: FetchOptions,
+    context: UnitContext = this.#context,
+    retries?: string,
+  ): string {
     const unit = secretsUnit(service, context, options);
     const file = text(unit);
     this.#written.add(unit.path);
-    this.#units.push(file, text(retryTimer(service.name, service.file, context)));
+    this.#units.push(file, text(retryTimer(service.name, service.file, context, retries)));
     return `.ok-${this.#hash(xSecretsText(file.content))}`;
   }
 
@@ -166,9 +179,10 @@ class Planner {
       sshKeyService(keys),
       { formerDirectories: [], early: { timeoutStart: sshKeyTimeouts.start } },
       { ...this.#context, fetch: { ...fetch, timeout } },
+      sshKeyRetryName(keys),
     );
     const unit = sshKeyUnit(keys, marker, this.#context);
-    this.#add(unit);
+    this.#add(unit, sshKeyRetryUnit(keys, this.#context));
     this.#links.push(...sshKeyLinks(unit.path));
   }
 

@@ -3,8 +3,17 @@ import { origin, seconds, unitName } from './common.ts';
 import type { UnitContext } from './context.ts';
 import type { UnitFile } from './unit-file.ts';
 
-/** `X-retry.timer`: starts X again after its secrets could not be fetched; stops with X. */
-export function retryTimer(name: ServiceName, file: string, context: UnitContext): UnitFile {
+/**
+ * `X-retry.timer`: starts X again after its secrets could not be fetched; stops with X.
+ *
+ * @param starts what it starts, if not X itself
+ */
+export function retryTimer(
+  name: ServiceName,
+  file: string,
+  context: UnitContext,
+  starts = `${name.name}.service`,
+): UnitFile {
   return {
     path: unitName(name, 'retry'),
     source: file,
@@ -24,7 +33,7 @@ export function retryTimer(name: ServiceName, file: string, context: UnitContext
           ['OnActiveSec', seconds(context.fetch.retryEvery)],
           ['AccuracySec', '1s'],
           ['RemainAfterElapse', 'no'],
-          ['Unit', `${name.name}.service`],
+          ['Unit', starts],
         ],
       },
     ],

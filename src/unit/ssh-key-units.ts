@@ -2,7 +2,7 @@ import type { BrokenEntry, NamedValue, Service, SshKeys } from '../domain/manife
 import { command, origin, secretsDirectory, unitName } from './common.ts';
 import type { Machine } from './context.ts';
 import { hardening } from './hardening.ts';
-import { escapeSpecifiers } from './syntax.ts';
+import { escapeSpecifiers, quoteArgument } from './syntax.ts';
 import type { Setting, UnitFile } from './unit-file.ts';
 
 /** How long sshd may have to wait for keys, all in all, in seconds; and what of it the fetch itself may take. */
@@ -54,7 +54,58 @@ export function sshKeyUnit(keys: SshKeys, marker: string, machine: Machine): Uni
   );
 }
 
-/** The same unit for an entry with an error: its secrets unit fails with the reason, and so does it. */
+/** The name of the unit below, which the retry timer starts instead of the setup. */
+export function sshKeyRetryName({ name }: SshKeys): string {
+  return unitName(name, 'retry').replace(/\.timer$/, '.service');
+}
+
+/**
+ * `ssh-key-setup-retry@U.service`: starts the setup again once the keys could be fetched. Whatever starts
+ * the setup holds up a start of sshd; retries that started it at once, of several users in turn, would do so
+ * for as long as the provider cannot be reached. This one waits for the keys instead, and sshd not for it.
+ */
+export function sshKeyRetryUnit(keys: SshKeys, machine: Machine): UnitFile {
+  const { name, user, file } = keys;
+  const secrets = unitName(name, 'secrets');
+  return {
+    path: sshKeyRetryName(keys),
+    source: file,
+    sections: [
+      {
+        name: 'Unit',
+        settings: [
+          [
+            'Description',
+            escapeSpecifiers(`Put the SSH keys of ${user} in place now that they can be fetched`),
+          ],
+          ...origin(file),
+          ['StartLimitIntervalSec', '0'],
+          ['Requires', secrets],
+          ['After', secrets],
+        ],
+      },
+      {
+        name: 'Service',
+        settings: [
+          ['Type', 'oneshot'],
+          ['TimeoutStartSec', '1min'],
+          ['TimeoutStopSec', '10s'],
+          // without a path: systemd knows where its own programs are
+          ['ExecStart', `systemctl start ${quoteArgument(`${name.name}.service`)}`],
+        ],
+        block: hardening({
+          jit: false,
+          network: false,
+          home: 'yes',
+          umask: '0077',
+          privateUsers: machine.privateUsers,
+        }),
+      },
+    ],
+  };
+}
+
+/** `ssh-key-setup@U.service` for an entry with an error: its secrets unit fails with the reason, and so does it. */
 export function brokenSshKeyUnit(entry: BrokenEntry & { readonly user: string }): UnitFile {
   return setupUnit(entry, [['AssertPathExists', '!/']], [['ExecStart', '/bin/false']]);
 }
