@@ -151,7 +151,7 @@ describe('files of a checkout', () => {
     for (const args of [files.map((file) => join(directory, file)), [directory]]) {
       const { exitCode, stdout } = unitSecrets(['check', ...args]);
       expect(exitCode).toBe(exitCodes.problems);
-      expect(stdout).toContain(`"web" is the same as "web" in ${directory}/manifest.d/10-web.json`);
+      expect(stdout).toContain(`"web" stands in ${directory}/manifest.d/10-web.json, too (keep one of them)`);
     }
   });
 

@@ -114,7 +114,7 @@ export const serviceName = fc
     fc.option(fc.stringMatching(/^[A-Za-z0-9:_.\\@-]{1,6}$/), { nil: undefined }),
   )
   .map(([base, instance]) => (instance === undefined ? base : `${base}@${instance}`))
-  .filter((name) => !/^unit-secrets|\.[a-z]+$/.test(name));
+  .filter((name) => !/^unit-secrets|\.[a-z]+$|^[^@]*-(?:@|$)/.test(name));
 
 const duration = fc.constantFrom('1s', '4min', '1h 30min', '1.5h', '90', '52w', '2 d');
 const path = fc.constantFrom('/etc/a', '/', '/a b/%n', '/é/..x');
