@@ -1,12 +1,13 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { type ExitCode, exitCodes } from '../src/domain/exit-codes.ts';
+import { readManifest } from '../src/domain/manifest-reader.ts';
 import { formatProblem } from '../src/domain/problem.ts';
 import { logToKernel, priority } from '../src/effects/kernel-log.ts';
-import { readManifestFile } from '../src/effects/read-manifest.ts';
+import { type ManifestSource, readManifestFiles } from '../src/effects/read-manifest.ts';
 import { shortHash } from '../src/effects/short-hash.ts';
 import { writeFiles } from '../src/effects/unit-writer.ts';
-import { paths } from '../src/unit/paths.ts';
-import { planUnits, type UnitPlan } from '../src/unit/plan-units.ts';
+import { directoryRecord, paths } from '../src/unit/paths.ts';
+import { type LeftDirectory, planUnits, type UnitPlan } from '../src/unit/plan-units.ts';
 
 /** Where the generator reads; everything below `root`. */
 export interface Machine {
@@ -17,18 +18,26 @@ export interface Machine {
 
 /** Reads the manifest and decides what to write; undefined when there is nothing to do at all. */
 export async function plan({ root, executable }: Machine): Promise<UnitPlan | undefined> {
-  const source = await readManifestFile(root, paths.manifest);
-  const directories = list(root + paths.secrets);
-  if (source.kind === 'missing' && directories.length === 0) return undefined;
+  const source = await readManifestFiles(root, paths);
+  const secretsDirectories = leftDirectories(root);
+  const configDirectories = list(root + paths.config);
+  const nothingLeft = secretsDirectories.length === 0 && configDirectories.length === 0;
+  if (source.kind === 'missing' && nothingLeft) return undefined;
+  const ownNamespace = isOwnNamespace(root);
   return planUnits(
     {
-      ...(source.kind === 'read' ? { manifest: source.manifest } : {}),
-      problems: source.kind === 'unreadable' ? source.problems : [],
-      visibleNames: source.kind === 'missing' ? [] : source.visibleNames,
-      directories,
-      listed: lines(root + paths.serviceList),
+      manifest: source.kind === 'read' ? source.manifest : readManifest(undefined, []),
+      visibleNames: source.kind === 'read' ? source.visibleNames : [],
+      secretsDirectories,
+      configDirectories,
+      listed: wantsList(source) ? lines(root + paths.serviceList) : [],
     },
-    { executable, memory: canKeepFromSwap(root) ? 'tmpfs-noswap' : 'ramfs' },
+    {
+      executable,
+      // `noswap` came with Linux 6.4 and is not for user namespaces; in doubt, ramfs, which is never swapped
+      memory: !ownNamespace && isKernelFrom(root, 6, 4) ? 'tmpfs-noswap' : 'ramfs',
+      privateUsers: !ownNamespace,
+    },
     shortHash,
   );
 }
@@ -44,8 +53,11 @@ export async function generate(normalDirectory: string, machine: Machine): Promi
   try {
     const result = await plan(machine);
     if (!result) return exitCodes.ok;
-    for (const problem of result.problems) logToKernel(priority.error, formatProblem(problem));
-    writeFiles(normalDirectory, result.files, result.links);
+    const failures = writeFiles(normalDirectory, result.files, result.links);
+    // units first: a record may take milliseconds on a slow console, and boot waits
+    report(result.problems.map(formatProblem));
+    report(failures);
+    if (failures.length > 0) return exitCodes.cannotCreate;
     return result.problems.length > 0 ? exitCodes.problems : exitCodes.ok;
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
@@ -54,18 +66,44 @@ export async function generate(normalDirectory: string, machine: Machine): Promi
   }
 }
 
-/** `noswap` came with Linux 6.4 and is not for user namespaces; in doubt, ramfs, which is never swapped. */
-function canKeepFromSwap(root: string): boolean {
+/** How many lines one run adds to the kernel's log at most. */
+const mostLines = 20;
+
+function report(lines: readonly string[]): void {
+  for (const line of lines.slice(0, mostLines)) logToKernel(priority.error, line);
+  const more = lines.length - mostLines;
+  if (more > 0) logToKernel(priority.error, `and ${more} more; unit-secrets check shows all`);
+}
+
+function isKernelFrom(root: string, wantedMajor: number, wantedMinor: number): boolean {
   const [release] = lines(`${root}/proc/sys/kernel/osrelease`);
   const version = /^(\d+)\.(\d+)/.exec(release ?? '');
   if (!version) return false;
   const [major, minor] = [Number(version[1]), Number(version[2])];
-  if (major < 6 || (major === 6 && minor < 4)) return false;
-  return lines(`${root}/proc/self/uid_map`).join().trim().replace(/\s+/g, ' ') === '0 0 4294967295';
+  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
+}
+
+/** Whether this is a user namespace other than the machine's, in which root is not quite root; in doubt it is. */
+function isOwnNamespace(root: string): boolean {
+  return lines(`${root}/proc/self/uid_map`).join().trim().replace(/\s+/g, ' ') !== '0 0 4294967295';
+}
+
+function leftDirectories(root: string): LeftDirectory[] {
+  return list(root + paths.secrets).map((directory) => {
+    const record = `${root}${paths.secrets}/${directory}/${directoryRecord}`;
+    return { directory, runtimeDirectories: existsSync(record) ? lines(record) : [] };
+  });
+}
+
+/** Whether the names of earlier boots matter: only then is the list read. */
+function wantsList(source: ManifestSource): boolean {
+  return source.kind === 'read' && source.manifest.general.length + source.manifest.partial.length > 0;
 }
 
 function lines(path: string): string[] {
   try {
+    // opening a pipe would wait for a writer for ever
+    if (!statSync(path).isFile()) return [];
     return readFileSync(path, 'utf8')
       .split('\n')
       .filter((line) => line !== '');

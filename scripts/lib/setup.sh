@@ -11,11 +11,14 @@ debian_packages=(
   debian-archive-keyring
   debootstrap
   fish
+  gettext-base
+  git
   lintian
   mandoc
   nix-bin
   openssh-client
   python3
+  python3-yaml
   rpm
   strace
   systemd-container

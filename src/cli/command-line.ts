@@ -1,7 +1,9 @@
 import { resolve } from 'node:path';
-import { Argument, Command, CommanderError, Option } from 'commander';
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { buildIdentity } from '../version.ts';
+import { Argument, Command, CommanderError } from './commander.ts';
+import { jsonOption, rootOf, rootOption } from './options.ts';
+import { addReadCommand, addTokenCommands, addVaultCommands } from './secret-commands.ts';
 
 /**
  * The command line, `unit-secrets COMMAND …`.
@@ -59,6 +61,55 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
     });
 
   program
+    .command('check')
+    .description('find everything that is wrong with the manifest and its templates')
+    .argument('[file...]', 'files or directories of a checkout, instead of the manifest of this machine')
+    .addOption(jsonOption())
+    .addOption(rootOption())
+    .action(async (files: string[], options: { json?: true; root: string }) => {
+      const { checkCommand } = await import('./check.ts');
+      end(await checkCommand({ files, root: rootOf(options.root), json: options.json === true }));
+    });
+
+  program
+    .command('plan')
+    .description('show what systemctl daemon-reload would change')
+    .addOption(jsonOption())
+    .addOption(rootOption())
+    .action(async (options: { json?: true; root: string }) => {
+      const { planCommand } = await import('./plan.ts');
+      end(await planCommand({ root: rootOf(options.root), json: options.json === true }));
+    });
+
+  program
+    .command('apply')
+    .description('carry out the plan: reload units, fetch what has changed, restart the services concerned')
+    .action(async () => {
+      const { applyCommand } = await import('./apply.ts');
+      end(await applyCommand());
+    });
+
+  program
+    .command('status')
+    .description('show how services and their secrets stand; of one, all that is known')
+    .argument('[service...]', 'services, instead of all')
+    .option('--watch', 'look again every second, until Ctrl-C')
+    .addOption(jsonOption())
+    .action(async (services: string[], options: { json?: true; watch?: true }) => {
+      const { statusCommand } = await import('./status.ts');
+      end(await statusCommand({ services, json: options.json === true, watch: options.watch === true }));
+    });
+
+  program
+    .command('doctor')
+    .description('look at this machine, with a remedy for each thing that is wrong')
+    .addOption(jsonOption())
+    .action(async (options: { json?: true }) => {
+      const { doctorCommand } = await import('./doctor.ts');
+      end(await doctorCommand({ json: options.json === true }));
+    });
+
+  program
     .command('schema')
     .description('print the JSON Schema of the manifest')
     .action(async () => {
@@ -70,18 +121,43 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
     .command('fetch')
     .description('fetch the secrets of a service; called by its X-secrets.service')
     .argument('[service]', 'the service, with or without .service')
+    .option('--inline', 'within the service itself, in its own context; called by its drop-in')
     .option('--manifest', 'report the errors of the manifest; called by unit-secrets-manifest.service')
     .addOption(rootOption())
-    .action(
-      async (service: string | undefined, options: { manifest?: true; root: string }, command: Command) => {
-        const { fetchCommand, reportManifestCommand } = await import('./fetch.ts');
-        const root = rootOf(options.root);
-        if ((service === undefined) === (options.manifest === undefined)) {
-          command.error('error: name one service', { exitCode: exitCodes.usage });
-        }
-        end(service === undefined ? await reportManifestCommand(root) : await fetchCommand(service, root));
-      },
-    );
+    .action(async (service: string | undefined, options: FetchOptions, command: Command) => {
+      const root = rootOf(options.root);
+      if ((service === undefined) === (options.manifest === undefined)) {
+        command.error('error: name one service', { exitCode: exitCodes.usage });
+      }
+      if (options.inline && service !== undefined) {
+        const { fetchInlineCommand } = await import('./fetch-inline.ts');
+        end(await fetchInlineCommand(service, root));
+        return;
+      }
+      const { fetchCommand, reportManifestCommand } = await import('./fetch.ts');
+      end(service === undefined ? await reportManifestCommand(root) : await fetchCommand(service, root));
+    });
+
+  program
+    .command('render')
+    .description('render the configuration of a service; called by its X-config.service')
+    .argument('<service>', 'the service, with or without .service')
+    .addOption(rootOption())
+    .action(async (service: string, options: { root: string }) => {
+      const { renderCommand } = await import('./render.ts');
+      end(await renderCommand(service, rootOf(options.root)));
+    });
+
+  program
+    .command('install-keys')
+    .description('put SSH keys in place; called by ssh-key-setup@USER.service, as that user')
+    .argument('<user>', 'whose keys they are')
+    .option('--authorize', 'let the key log in: put it into authorized_keys')
+    .option('--file <name>', 'the name of the private key below ~/.ssh, instead of that of its type')
+    .action(async (user: string, options: { authorize?: true; file?: string }) => {
+      const { installKeysCommand } = await import('./install-keys.ts');
+      end(await installKeysCommand({ user, authorize: options.authorize === true, file: options.file }));
+    });
 
   program
     .command('completion')
@@ -90,6 +166,15 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
     .action(async (shell: 'bash' | 'zsh' | 'fish') => {
       const { completionCommand } = await import('./completion.ts');
       end(completionCommand(shell, program));
+    });
+
+  program
+    .command('retry')
+    .description('start a service whose secrets could not be fetched, asking the provider in any case')
+    .argument('<service>', 'the service, with or without .service')
+    .action(async (service: string) => {
+      const { retryCommand } = await import('./retry.ts');
+      end(await retryCommand(service));
     });
 
   const token = program.command('token').description('the service account token of this host');
@@ -109,14 +194,14 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
       const { tokenWipeCommand } = await import('./token.ts');
       end(await tokenWipeCommand(rootOf(options.root)));
     });
+  addTokenCommands(token, end);
+  addVaultCommands(program, end);
+  addReadCommand(program, end);
   return program;
 }
 
-function rootOption(): Option {
-  return new Option('--root <dir>', 'read every path below this directory').default('', 'this machine');
-}
-
-/** A root as it is put in front of absolute paths: '' for this machine. */
-function rootOf(text: string): string {
-  return text === '' ? '' : resolve(text).replace(/\/$/, '');
+interface FetchOptions {
+  readonly inline?: true;
+  readonly manifest?: true;
+  readonly root: string;
 }

@@ -8,6 +8,10 @@ export async function run(args: readonly string[]): Promise<ExitCode> {
     const { fetchCommand } = await import('./fetch.ts');
     return fetchCommand(name, '');
   }
+  if (command === 'render' && name !== undefined && !name.startsWith('-') && args.length === 2) {
+    const { renderCommand } = await import('./render.ts');
+    return renderCommand(name, '');
+  }
   if (command === 'resolve-child' && args.length === 1) {
     const { resolveChildCommand } = await import('./resolve-child.ts');
     return resolveChildCommand();

@@ -1,24 +1,20 @@
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
-import type { Provider } from '../domain/provider.ts';
-import { companionName, directoryName, parseServiceName, type ServiceName } from '../domain/service-name.ts';
-import { ageVaultProvider } from '../effects/age-vault-provider.ts';
+import { sshKeySetup } from '../domain/manifest-ssh-keys.ts';
+import { companionName, parseServiceName, type ServiceName } from '../domain/service-name.ts';
 import { log } from '../effects/journal-log.ts';
-import { takeLock } from '../effects/lock.ts';
-import { onePasswordProvider } from '../effects/onepassword-provider.ts';
-import { writeSecrets } from '../effects/secret-directory.ts';
+import { hasMarker } from '../effects/secret-directory.ts';
+import { noteService } from '../effects/service-list.ts';
 import { shortHash } from '../effects/short-hash.ts';
-import { readOpenedToken } from '../effects/token.ts';
+import { readTemplateFile } from '../effects/template-file.ts';
 import { readLoadedUnit } from '../effects/unit-reader.ts';
-import { type FetchWorld, fetchSecrets } from '../fetch/fetch.ts';
-import { errorsOf, type ProviderPlan, readPlan } from '../fetch/read-plan.ts';
+import { fetchSecrets } from '../fetch/fetch.ts';
+import { errorsOf, readPlan } from '../fetch/read-plan.ts';
 import { paths } from '../unit/paths.ts';
 import { xSecretsText } from '../unit/x-secrets.ts';
+import { obtainFrom } from './obtain.ts';
 import { toExitCode } from './report-failure.ts';
-import { selfCommand } from './self.ts';
-
-/** The longest that one try may take, in milliseconds: the SDK itself waits for ever. */
-const longestTry = 30_000;
+import { stateDirectory, writeSecretSet } from './write-secrets.ts';
 
 /**
  * `fetch X`, as X-secrets.service calls it: fetches what its own loaded unit says and leaves a complete
@@ -26,24 +22,41 @@ const longestTry = 30_000;
  */
 export function fetchCommand(name: string, root: string): Promise<ExitCode> {
   return toExitCode(async () => {
-    const parsed = parseServiceName(name);
-    if (!parsed.ok) {
-      throw new FailureError({ class: 'permanent', exitCode: exitCodes.usage, message: parsed.message });
-    }
-    const unit = await readLoadedUnit(root, `${companionName(parsed.service, 'secrets')}.service`);
+    const service = serviceOf(name);
+    const unit = await readLoadedUnit(root, `${companionName(service, 'secrets')}.service`);
     const errors = errorsOf(unit.settings);
-    if (errors.length > 0) return reportErrors(errors, `${parsed.service.name}.service is kept down`);
+    if (errors.length > 0) return reportErrors(errors, `${service.name}.service is kept down`);
     const plan = readPlan(unit.settings);
-    const directory = `${root}${paths.secrets}/${directoryName(parsed.service.name)}`;
-    const marker = `.ok-${shortHash(xSecretsText(unit.text))}`;
-    await fetchSecrets(
-      plan.fetch,
-      world(plan.provider, root, (environment) => {
-        write(directory, environment, marker, parsed.service);
-      }),
-    );
+    const unitDigest = shortHash(xSecretsText(unit.text));
+    const { runtimeDirectory, grouped } = plan.fetch;
+    const places = { root, service, runtimeDirectory, grouped };
+    const obtaining = obtainFrom(plan.provider, root, {
+      ...plan.fetch,
+      unitDigest,
+      // a start finds an empty directory: this is a reload, by which somebody wants to know
+      force: hasMarker(stateDirectory(places)),
+    });
+    try {
+      await fetchSecrets(plan.fetch, {
+        obtain: (references) => obtaining.obtain(references),
+        readTemplate: (path) => readTemplateFile(root + path),
+        write: (set) => writeSecretSet(set, `.ok-${unitDigest}`, places),
+      });
+    } catch (error) {
+      if (error instanceof FailureError && error.failure.class === 'permanent')
+        obtaining.remember(error.failure);
+      throw error;
+    }
+    if (service.base !== sshKeySetup) noteService(root + paths.serviceList, `${service.name}.service`);
     return exitCodes.ok;
   });
+}
+
+/** The service that a command is given by name. @throws FailureError with 64 */
+export function serviceOf(name: string): ServiceName {
+  const parsed = parseServiceName(name);
+  if (parsed.ok) return parsed.service;
+  throw new FailureError({ class: 'permanent', exitCode: exitCodes.usage, message: parsed.message });
 }
 
 /** `fetch --manifest`, as unit-secrets-manifest.service calls it: tells what is wrong with the manifest. */
@@ -58,62 +71,4 @@ function reportErrors(errors: readonly string[], consequence: string): ExitCode 
   for (const error of errors) log('error', error);
   log('error', consequence);
   return exitCodes.configuration;
-}
-
-function world(provider: ProviderPlan, root: string, write: FetchWorld['write']): FetchWorld {
-  return {
-    provider: (remaining) => open(provider, root, remaining),
-    exclusively: async (deadline, work) => {
-      // a vault file is read by as many as like: the lock is for the service's sake
-      if (provider.type === 'age-vault') return work();
-      const lock = await takeLock(root + paths.queue, deadline);
-      if (!lock) return undefined;
-      try {
-        return await work();
-      } finally {
-        await lock.release();
-      }
-    },
-    write,
-    log,
-    now: () => performance.now(),
-    sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
-    random: Math.random,
-  };
-}
-
-async function open(provider: ProviderPlan, root: string, remaining: number): Promise<Provider> {
-  if (provider.type === 'age-vault') {
-    return ageVaultProvider({
-      path: root + provider.path,
-      identities: provider.identities.map((path) => root + path),
-    });
-  }
-  return onePasswordProvider({
-    command: selfCommand('resolve-child'),
-    token: readOpenedToken(root),
-    deadline: Math.max(1000, Math.min(longestTry, remaining)),
-  });
-}
-
-function write(
-  directory: string,
-  environment: string | undefined,
-  marker: string,
-  service: ServiceName,
-): void {
-  try {
-    writeSecrets(directory, environment, marker);
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    throw new FailureError({
-      class: 'transient',
-      exitCode: code === 'ENOSPC' ? exitCodes.ioError : exitCodes.cannotCreate,
-      message: `cannot write to ${directory}${code === '' ? '' : ` (${code})`}`,
-      hint:
-        code === 'ENOENT'
-          ? `${companionName(service, 'secrets')}.service makes it: start that unit`
-          : 'what was there before is still there',
-    });
-  }
 }

@@ -2,10 +2,10 @@ import { editAuthorizedKeys } from '../domain/authorized-keys.ts';
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { type Failure, FailureError } from '../domain/failure.ts';
 import { quoteName } from '../domain/problem.ts';
+import { keyFileNameError } from '../domain/ssh-key-file.ts';
 import {
   formatPublicKey,
   keyFileName,
-  keyFileNameError,
   type Parsed,
   type PrivateKey,
   type PublicKey,

@@ -1,12 +1,17 @@
+import { reservedDirectories } from './runtime-directory.ts';
+
 /**
- * The JSON Schema (2020-12) of the manifest. It accepts what `manifest.ts` accepts, as far as a schema can
- * tell: that two names are the same unit or one that is generated for the other, that a member is given
- * twice, how many bytes a value has and how many seconds a duration, only the program checks.
+ * The JSON Schema (2020-12) of the manifest. It accepts what `manifest-reader.ts` accepts, as far as a
+ * schema can tell: that two names are the same unit or one that is generated for the other, that two
+ * credentials of a service have one ID or two services one directory, that a member is given twice, how many
+ * bytes a value has and how many seconds a duration, only the program checks.
  */
 const part = ' *[A-Za-z0-9._-][A-Za-z0-9 ._-]*';
 const reference = `op://${part}(?:/${part}){2,3}(?:\\?(?:attribute=otp|attribute=totp|ssh-format=openssh))?`;
-/** NUL, lone surrogates and noncharacters: systemd refuses a whole environment file for one of them. */
-const unfit = '\\u0000\\p{Surrogate}\\p{Noncharacter_Code_Point}';
+/** NUL and lone surrogates: no text. */
+const unfitAnywhere = '\\u0000\\p{Surrogate}';
+/** Noncharacters, too: systemd refuses a whole environment file for one of them. */
+const unfit = `${unfitAnywhere}\\p{Noncharacter_Code_Point}`;
 const literal = '\\{\\{\\s*"\\{\\{"\\s*\\}\\}';
 const embedded = `\\{\\{\\s*${reference}\\s*\\}\\}`;
 const unit = '(?:us|usec|µs|μs|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?)';
@@ -32,6 +37,64 @@ const identity = {
     'The private keys to try, in this order: OpenSSH host keys or age identities. One path, or a list of them.',
   anyOf: [{ $ref: '#/$defs/path' }, { type: 'array', minItems: 1, items: { $ref: '#/$defs/path' } }],
   default: ['/etc/ssh/ssh_host_ed25519_key', '/etc/ssh/ssh_host_rsa_key'],
+};
+
+const value = (kind: 'value' | 'variable') => ({ $ref: `#/$defs/${kind}` });
+const fileName = '^(?=.{1,255}$)[A-Za-z0-9_-][A-Za-z0-9._-]*$';
+const variableName = '^[A-Za-z_][A-Za-z0-9_]*$';
+const valuePattern = (unfitFor: string) =>
+  `^(?:${reference}|(?!op://)(?:(?!\\{\\{)[^${unfitFor}]|${literal}|${embedded})*)$`;
+const mode = (fallback: string) => ({
+  description: `The mode of the file, in octal digits; never wider than 0640. ${fallback}`,
+  type: 'string',
+  // no bit but rw for root and r for the group
+  pattern: '^0?[0246][04]0$',
+  examples: ['0400'],
+});
+const asCredential = {
+  description: 'Also give the file to the service as a credential of its name.',
+  type: 'boolean',
+  default: false,
+};
+const notInline = {
+  // a service that fetches by itself gets environment and files only
+  if: { type: 'object', required: ['dynamicUser'] },
+  // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
+  then: {
+    properties: {
+      credentials: false,
+      configs: false,
+      group: false,
+      runtimeDirectory: false,
+      files: {
+        type: 'object',
+        additionalProperties: {
+          if: { type: 'object' },
+          // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
+          then: { type: 'object', properties: { credential: { const: false } } },
+        },
+      },
+    },
+  },
+};
+
+const noInlineVault = {
+  // the keys of a vault are root's
+  if: {
+    properties: {
+      provider: { type: 'object', required: ['type'], properties: { type: { const: 'age-vault' } } },
+    },
+    required: ['provider'],
+  },
+  // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
+  then: {
+    properties: {
+      services: {
+        type: 'object',
+        additionalProperties: { type: 'object', properties: { dynamicUser: false } },
+      },
+    },
+  },
 };
 
 export const manifestSchema = {
@@ -90,6 +153,19 @@ export const manifestSchema = {
           additionalProperties: false,
           properties: { file: path('The file.') },
         },
+        {
+          description: 'In a credential that is encrypted with systemd-creds(1); needs systemd 250.',
+          type: 'object',
+          required: ['credential'],
+          additionalProperties: false,
+          properties: {
+            credential: {
+              description: 'The ID, and the name of the file below /etc/credstore.encrypted.',
+              type: 'string',
+              pattern: '^[A-Za-z0-9_-][A-Za-z0-9._-]*$',
+            },
+          },
+        },
       ],
     },
     fetch: {
@@ -116,35 +192,155 @@ export const manifestSchema = {
         description: 'A unit name as systemd takes it (systemd.unit(5)); of a template, an instance.',
         pattern:
           '^(?!unit-secrets)(?!.*\\.(?:automount|device|mount|path|scope|slice|snapshot|socket|swap|target|timer)$)' +
-          '(?!.{248})(?!.{240,}(?<!\\.service)$)[A-Za-z0-9:_\\\\-][A-Za-z0-9:_.\\\\-]*(?:@(?!\\.service$)[A-Za-z0-9:_.\\\\@-]+)?$',
+          '(?![^@]*-(?:@|(?:\\.service)?$))(?!.{248})(?!.{240,}(?<!\\.service)$)[A-Za-z0-9:_\\\\-][A-Za-z0-9:_.\\\\-]*(?:@(?!\\.service$)[A-Za-z0-9:_.\\\\@-]+)?$',
       },
       additionalProperties: {
         description: 'What a service is given.',
         type: 'object',
-        minProperties: 1,
+        anyOf: [
+          { required: ['environment'] },
+          { required: ['credentials'] },
+          { required: ['files'] },
+          { required: ['configs'] },
+        ],
         additionalProperties: false,
         properties: {
           environment: {
             description: 'Environment variables: name and value.',
             type: 'object',
-            propertyNames: { pattern: '^[A-Za-z_][A-Za-z0-9_]*$' },
-            additionalProperties: { $ref: '#/$defs/value' },
+            propertyNames: { pattern: variableName },
+            additionalProperties: value('variable'),
+          },
+          credentials: {
+            description: 'Credentials as in systemd.exec(5), "LoadCredential=": ID and value.',
+            type: 'object',
+            propertyNames: { pattern: fileName },
+            additionalProperties: value('value'),
+          },
+          files: {
+            description: 'Files, below files/ in the directory of the service’s secrets: name and value.',
+            type: 'object',
+            propertyNames: { pattern: fileName },
+            additionalProperties: {
+              description: 'The value, or the value with how the file is to be.',
+              if: { type: 'object' },
+              // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
+              then: {
+                type: 'object',
+                required: ['value'],
+                additionalProperties: false,
+                properties: {
+                  value: { description: 'What is in the file.', ...value('value') },
+                  mode: mode('0440 with a group, else 0400, if it is not given.'),
+                  credential: asCredential,
+                },
+              },
+              else: value('value'),
+            },
+          },
+          configs: {
+            description: 'Configuration files that are rendered from templates, by their names.',
+            type: 'object',
+            propertyNames: { pattern: fileName },
+            additionalProperties: {
+              description: 'How the file is made.',
+              type: 'object',
+              required: ['template'],
+              additionalProperties: false,
+              properties: {
+                template: path('The template; what its placeholders name is put in.'),
+                format: {
+                  description:
+                    'What values are escaped for; the extension of the template tells if this does not.',
+                  enum: ['json', 'yaml', 'toml', 'ini', 'env', 'text'],
+                },
+                values: {
+                  description: 'Values for the template only, beside the environment: name and value.',
+                  type: 'object',
+                  propertyNames: { pattern: variableName },
+                  additionalProperties: value('value'),
+                },
+                mode: { ...mode('0640 if it is not given.'), default: '0640' },
+                credential: asCredential,
+              },
+            },
+          },
+          group: {
+            description: 'The group that may read files and configs; without it, root alone.',
+            type: 'string',
+            pattern: '^[A-Za-z_][A-Za-z0-9_-]{0,30}$',
+          },
+          runtimeDirectory: {
+            description: 'The name of a directory below /run for environment, files and configs.',
+            type: 'string',
+            pattern: fileName,
+            not: {
+              pattern: `^(?:(?:${reservedDirectories.map((name) => name.replaceAll('.', '\\.')).join('|')})$|systemd|unit-secrets)`,
+            },
+          },
+          dynamicUser: {
+            description:
+              '"inline": the service itself fetches, in its own context, with the token as its credential. Left out, a unit of root’s does, which works for DynamicUser= too.',
+            const: 'inline',
           },
         },
+        ...notInline,
+      },
+    },
+    sshKeys: {
+      description: 'The SSH keys of users, put in place before sshd starts: user name and keys.',
+      type: 'object',
+      propertyNames: {
+        description: 'The name of a user.',
+        pattern: '^(?!\\d+$)[A-Za-z0-9_][A-Za-z0-9_.-]*$',
+      },
+      additionalProperties: {
+        description: 'The keys of the user.',
+        type: 'object',
+        additionalProperties: false,
+        properties: {
+          privateKey: {
+            description: 'The private key; for one in 1Password, with "?ssh-format=openssh".',
+            ...value('value'),
+          },
+          publicKey: { description: 'The public key; the private one tells it, too.', ...value('value') },
+          authorize: {
+            description: 'Whether the key may log in as this user: it is put into authorized_keys.',
+            type: 'boolean',
+            default: false,
+          },
+          file: {
+            description: 'The name of the private key below ~/.ssh; its type tells if this does not.',
+            type: 'string',
+            pattern:
+              '^(?!(?:authorized_keys2?|config|environment|known_hosts(?:\\.old|2)?|rc)$)(?!.*\\.pub$)[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}$',
+          },
+        },
+        anyOf: [
+          { required: ['privateKey'] },
+          {
+            required: ['publicKey', 'authorize'],
+            properties: { authorize: { const: true }, file: false },
+          },
+        ],
       },
     },
   },
+  ...noInlineVault,
   $defs: {
     path: path('An absolute path, without "..".'),
     value: {
       description:
         'A secret reference, op://VAULT/ITEM/[SECTION/]FIELD; or text with references in {{ … }}; or plain text. {{ "{{" }} stands for two braces. Plain text ends up in unit files, which everyone can read.',
       type: 'string',
-      pattern: `^(?:${reference}|(?!op://)(?:(?!\\{\\{)[^${unfit}]|${literal}|${embedded})*)$`,
-      examples: [
-        'op://Homelab/Cloudflare/tunnel-token',
-        'postgresql://app:{{ op://Homelab/App/db-password }}@127.0.0.1/app',
-      ],
+      pattern: valuePattern(unfitAnywhere),
+      examples: ['op://Homelab/Cloudflare/tunnel-token'],
+    },
+    variable: {
+      description: 'The same for an environment variable, which cannot carry quite all characters.',
+      type: 'string',
+      pattern: valuePattern(unfit),
+      examples: ['postgresql://app:{{ op://Homelab/App/db-password }}@127.0.0.1/app'],
     },
   },
 } as const;

@@ -1,69 +1,137 @@
-import { lstatSync, readFileSync, statSync } from 'node:fs';
-import { type Json, parseJsonFast } from '../domain/json-text.ts';
-import type { JsonTree } from '../domain/json-tree.ts';
-import { type Manifest, readManifest } from '../domain/manifest.ts';
-import type { Problem } from '../domain/problem.ts';
+import { lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { isJsonObject, type Json, parseJsonFast } from '../domain/json-text.ts';
+import type { Manifest } from '../domain/manifest.ts';
+import { type ManifestText, readManifest } from '../domain/manifest-reader.ts';
 import { nearest } from '../domain/suggest.ts';
 
 export type ManifestSource =
   | { readonly kind: 'missing' }
-  | { readonly kind: 'read'; readonly manifest: Manifest; readonly visibleNames: readonly string[] }
   | {
-      readonly kind: 'unreadable';
-      readonly problems: readonly Problem[];
-      /** Service names that can still be made out. */
+      readonly kind: 'read';
+      readonly manifest: Manifest;
+      /** Names of services that can be made out in files that are not right as a whole. */
       readonly visibleNames: readonly string[];
     };
 
+/** Where the files of a manifest are. */
+export interface ManifestPlaces {
+  /** manifest.json, absolute. */
+  readonly manifest: string;
+  /** manifest.d, absolute. */
+  readonly manifestDirectory: string;
+}
+
+/** A file as it was found: its text, or why there is none. */
+type Found =
+  | { readonly file: string; readonly text: string }
+  | { readonly file: string; readonly reason: Reason; readonly text?: string };
+
 /**
- * Reads and checks the manifest. Missing means that there is no entry of that name at all: a dangling link
- * or an unreadable file is an error, as an empty manifest would start services without their secrets.
+ * Reads and checks the manifest: manifest.json and the files of manifest.d that end in `.json`, in the
+ * order of their names. Missing means that there is no entry of either name at all: a dangling link or an
+ * unreadable file is an error, as an empty manifest would start services without their secrets.
  *
- * @param root prefix of the path, '' for this machine
- * @param path absolute path of the manifest; messages name it as it is, without the root
+ * @param root prefix of the paths, '' for this machine; messages name files without it
  */
-export async function readManifestFile(root: string, path: string): Promise<ManifestSource> {
-  let bytes: Uint8Array;
-  try {
-    bytes = readRegularFile(root + path);
-  } catch (error) {
-    if (!exists(root + path)) return { kind: 'missing' };
-    return { kind: 'unreadable', problems: [{ file: path, ...reason(error) }], visibleNames: [] };
-  }
-  let text: string;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    const visibleNames = namesIn(new TextDecoder().decode(bytes));
-    return { kind: 'unreadable', problems: [{ file: path, message: 'is not valid UTF-8' }], visibleNames };
-  }
-  const fast = parseJsonFast(text);
-  if (fast) {
-    const manifest = readManifest(fast.value, path, () => undefined);
+export function readManifestFiles(root: string, places: ManifestPlaces): Promise<ManifestSource> {
+  return readFound(find(root, places.manifest), findFragments(root, places.manifestDirectory));
+}
+
+/**
+ * Reads files as a manifest, wherever they are: for checks before they are where the generator looks.
+ *
+ * @param main undefined for none
+ * @param fragments what would be below manifest.d, in order
+ */
+export function readManifestFrom(
+  main: string | undefined,
+  fragments: readonly string[],
+): Promise<ManifestSource> {
+  const found = (file: string): Found => find('', file) ?? { file, reason: { message: 'does not exist' } };
+  return readFound(main === undefined ? undefined : found(main), fragments.map(found));
+}
+
+async function readFound(main: Found | undefined, fragments: readonly Found[]): Promise<ManifestSource> {
+  if (!main && fragments.length === 0) return { kind: 'missing' };
+  const fast = (found: Found): ManifestText | undefined => {
+    const parsed = 'reason' in found ? undefined : parseJsonFast(found.text);
+    return parsed && { file: found.file, value: parsed.value, locate: () => undefined };
+  };
+  const fastMain = main && fast(main);
+  const fastFragments = fragments.flatMap((found) => fast(found) ?? []);
+  if ((!main || fastMain) && fastFragments.length === fragments.length) {
+    const manifest = readManifest(fastMain, fastFragments);
     if (manifest.problems.length === 0) return { kind: 'read', manifest, visibleNames: [] };
   }
   // something is odd: only now load the parser that knows positions
   const { parseJsonTree } = await import('../domain/json-tree.ts');
-  let tree: JsonTree;
+  const slow = (found: Found): ManifestText => parseSlowly(found, parseJsonTree);
+  const manifest = readManifest(main && slow(main), fragments.map(slow));
+  const spoilt = new Set([...manifest.general, ...manifest.partial].map(({ file }) => file));
+  const visibleNames = [...(main ? [main] : []), ...fragments]
+    .filter(({ file }) => spoilt.has(file))
+    .flatMap(({ text }) => (text === undefined ? [] : namesIn(text, parseJsonTree)));
+  return { kind: 'read', manifest, visibleNames: [...new Set(visibleNames)] };
+}
+
+type ParseTree = typeof import('../domain/json-tree.ts').parseJsonTree;
+
+function parseSlowly(found: Found, parseJsonTree: ParseTree): ManifestText {
+  const { file } = found;
+  const unreadable = { file, value: undefined, locate: () => undefined };
+  if ('reason' in found) return { ...unreadable, problems: [{ file, ...found.reason }] };
   try {
-    tree = parseJsonTree(text);
+    const { value, errors, locate } = parseJsonTree(found.text);
+    if (errors.some((error) => error.path === undefined)) {
+      const problems = errors.map(({ position, message, path }) => ({
+        file,
+        position,
+        message: path === undefined ? `not valid JSON: ${message}` : message,
+        ...(path === undefined ? {} : { path }),
+      }));
+      return { ...unreadable, problems };
+    }
+    const duplicates = errors.map(({ position, message, path = [] }) => ({ position, message, path }));
+    return { file, value, duplicates, locate };
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    const message = 'is nested too deeply to be read';
-    return { kind: 'unreadable', problems: [{ file: path, message }], visibleNames: namesIn(text) };
+    return { ...unreadable, problems: [{ file, message: 'is nested too deeply to be read' }] };
   }
-  const visibleNames = [...new Set([...namesBelowServices(tree.value), ...namesIn(text)])];
-  if (tree.errors.some((error) => error.path === undefined)) {
-    const problems = tree.errors.map(({ position, message, path: at }) => ({
-      file: path,
-      position,
-      message: at === undefined ? `not valid JSON: ${message}` : message,
-      ...(at === undefined ? {} : { path: at }),
-    }));
-    return { kind: 'unreadable', problems, visibleNames };
+}
+
+/** @returns undefined if there is no entry of that name */
+function find(root: string, file: string): Found | undefined {
+  let bytes: Uint8Array;
+  try {
+    bytes = readRegularFile(root + file);
+  } catch (error) {
+    return exists(root + file) ? { file, reason: reason(error) } : undefined;
   }
-  const manifest = withDuplicates(readManifest(tree.value, path, tree.locate), tree.errors, path);
-  return { kind: 'read', manifest, visibleNames };
+  try {
+    return { file, text: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes) };
+  } catch {
+    return {
+      file,
+      reason: { message: 'is not valid UTF-8' },
+      text: new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes),
+    };
+  }
+}
+
+function findFragments(root: string, directory: string): Found[] {
+  let names: string[];
+  try {
+    names = readdirSync(root + directory);
+  } catch (error) {
+    if (!exists(root + directory)) return [];
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    const what = code === 'ENOTDIR' ? { message: 'is not a directory' } : reason(error);
+    return [{ file: directory, reason: what }];
+  }
+  return names
+    .filter((name) => name.endsWith('.json') && !name.startsWith('.'))
+    .sort()
+    .flatMap((name) => find(root, `${directory}/${name}`) ?? []);
 }
 
 const notRegular = 'not a regular file';
@@ -77,53 +145,38 @@ function readRegularFile(path: string): Uint8Array {
   return readFileSync(path);
 }
 
-/** Adds duplicate members to the problems of the services they are in. */
-function withDuplicates(
-  manifest: Manifest,
-  errors: readonly {
-    position: { line: number; column: number };
-    message: string;
-    path?: readonly (string | number)[];
-  }[],
-  file: string,
-): Manifest {
-  if (errors.length === 0) return manifest;
-  const known = [...manifest.services.map(({ name }) => name), ...manifest.broken.map(({ name }) => name)];
-  const duplicates = errors.map(({ position, message, path = [] }): Problem => {
-    // within `services` an error costs only the entry, be its name a good one or not
-    const service =
-      path[0] === 'services' && path.length > 1 ? String(path[1]).replace(/\.service$/, '') : undefined;
-    return { file, position, path, message, ...(service === undefined ? {} : { service }) };
-  });
-  const broken = manifest.broken.map((entry) => ({ ...entry, problems: [...entry.problems] }));
-  for (const problem of duplicates) {
-    if (problem.service === undefined) continue;
-    const entry = broken.find(({ name }) => name.name === problem.service);
-    const name = known.find((candidate) => candidate.name === problem.service);
-    if (entry) entry.problems.push(problem);
-    else if (name) broken.push({ name, problems: [problem] });
+/** All names of services that can be made out in a text, be it JSON or nearly so. */
+function namesIn(text: string, parseJsonTree: ParseTree): string[] {
+  let tree: Json | undefined;
+  try {
+    tree = parseJsonTree(text).value;
+  } catch {
+    // nested too deeply
   }
-  const general = [...manifest.general, ...duplicates.filter((problem) => problem.service === undefined)];
-  const down = new Set(broken.map(({ name }) => name.name));
-  return {
-    ...manifest,
-    services: manifest.services.filter(({ name }) => !down.has(name.name)),
-    broken,
-    general,
-    problems: [...manifest.problems, ...duplicates],
-  };
+  const { services, others } = namesInTree(tree);
+  return [...services, ...namesOfObjects(text).filter((name) => !others.has(name))];
 }
 
-/** The names below `services`, or below a member that is nearly called so. */
-function namesBelowServices(value: Json | undefined): string[] {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return [];
-  const names: string[] = [];
-  for (const [key, member] of Object.entries(value)) {
-    if (key !== 'services' && nearest(key, ['services']) === undefined) continue;
-    if (typeof member === 'object' && member !== null && !Array.isArray(member))
-      names.push(...Object.keys(member));
+/**
+ * The names below `services`, or below a member that is nearly called so; and what else has the form of an
+ * entry: users below `sshKeys`, files of services.
+ */
+function namesInTree(tree: Json | undefined): { services: string[]; others: Set<string> } {
+  const services: string[] = [];
+  const others = new Set<string>();
+  if (!isJsonObject(tree)) return { services, others };
+  for (const [member, entries] of Object.entries(tree)) {
+    if (!isJsonObject(entries)) continue;
+    if (member === 'sshKeys') for (const user of Object.keys(entries)) others.add(user);
+    if (member !== 'services' && nearest(member, ['services']) === undefined) continue;
+    services.push(...Object.keys(entries));
+    for (const entry of Object.values(entries)) {
+      for (const kind of isJsonObject(entry) ? [entry['files'], entry['configs']] : []) {
+        for (const file of isJsonObject(kind) ? Object.keys(kind) : []) others.add(file);
+      }
+    }
   }
-  return names;
+  return { services, others };
 }
 
 /**
@@ -131,7 +184,7 @@ function namesBelowServices(value: Json | undefined): string[] {
  * member that is given twice or wrongly named, the parser's tree does not have it. A word of the format's
  * own is taken for a service only where the tree has it as one.
  */
-function namesIn(text: string): string[] {
+function namesOfObjects(text: string): string[] {
   const names: string[] = [];
   for (const [, quoted = ''] of text.matchAll(/(?=("(?:[^"\\\r\n]|\\.){1,500}")\s*:\s*\{)/g)) {
     try {
@@ -179,7 +232,12 @@ function isDangling(path: string): boolean {
   }
 }
 
-function reason(error: unknown): { message: string; hint?: string } {
+interface Reason {
+  readonly message: string;
+  readonly hint?: string;
+}
+
+function reason(error: unknown): Reason {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (code === 'ENOENT') {
     return {

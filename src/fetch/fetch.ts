@@ -1,47 +1,98 @@
 import { environmentValueProblem, serialiseEnvironmentFile } from '../domain/environment-file.ts';
 import { exitCodes } from '../domain/exit-codes.ts';
-import { type Failure, FailureError } from '../domain/failure.ts';
-import type { Provider } from '../domain/provider.ts';
+import { FailureError } from '../domain/failure.ts';
+import type { ConfigFile, NamedValue } from '../domain/manifest.ts';
+import { textProblem } from '../domain/manifest-collector.ts';
+import { formatProblem, type Problem, quoteName } from '../domain/problem.ts';
+import { parseTemplate, type TemplateProblem, templateNeeds, undeclaredNames } from '../domain/template.ts';
 import { composeValue, parseValue, referencesOf, type ValuePart } from '../domain/value.ts';
+import type { FetchPlan } from './read-plan.ts';
+import { type RenderValues, serialiseRenderValues } from './render-values.ts';
 
-/** What a unit's `[X-Secrets]` section says. */
-export interface FetchPlan {
-  readonly service: string;
-  readonly tries: number;
-  /** Seconds for everything, waiting for others included. */
-  readonly timeout: number;
-  readonly environment: readonly (readonly [name: string, value: string])[];
+/** A complete set of secrets, as it is to be written. */
+export interface SecretSet {
+  /** The text of `env`; undefined without an environment. */
+  readonly environment: string | undefined;
+  readonly credentials: readonly NamedValue[];
+  readonly files: readonly { readonly name: string; readonly content: string; readonly mode: number }[];
+  /** What X-config.service needs, as JSON; undefined without configs. */
+  readonly renderValues: string | undefined;
 }
 
-/** What the engine needs of the world. */
+/** What a fetch needs of the world. */
 export interface FetchWorld {
-  readonly provider: (remaining: number) => Promise<Provider>;
-  /** Runs while nobody else fetches; undefined if the deadline (milliseconds, monotonic) passed before. */
-  readonly exclusively: <T>(deadline: number, work: () => Promise<T>) => Promise<T | undefined>;
-  readonly write: (environment: string | undefined) => void;
-  readonly log: (level: 'error' | 'warning' | 'info', message: string) => void;
-  /** Milliseconds of a clock that never jumps. */
-  readonly now: () => number;
-  readonly sleep: (milliseconds: number) => Promise<void>;
-  /** From 0 up to, not including, 1. */
-  readonly random: () => number;
+  /** The values of all references, see `obtain`. */
+  readonly obtain: (references: readonly string[]) => Promise<ReadonlyMap<string, string>>;
+  /** The text of a template. @throws FailureError */
+  readonly readTemplate: (path: string) => string;
+  readonly write: (set: SecretSet) => void;
 }
 
-const backoffBase = 500;
-const backoffCap = 30_000;
+type ParsedValue = readonly [name: string, parts: readonly ValuePart[]];
 
-/** The wait before the try after `tried` ones: exponential with full jitter, in milliseconds. */
-export function backoff(tried: number, random: () => number): number {
-  return random() * Math.min(backoffCap, backoffBase * 2 ** tried);
+/** A config, and what its template uses. */
+interface ConfigNeeds {
+  readonly name: string;
+  readonly values: readonly ParsedValue[];
+  readonly variables: readonly string[];
+  readonly references: readonly string[];
 }
 
 /**
- * Fetches all that a service needs, with tries, and writes it as one.
+ * Fetches all that a service needs and writes it as one.
  *
- * @throws FailureError with the failure of the last try; nothing has been changed then
+ * @throws FailureError with why not; nothing has been changed then
  */
 export async function fetchSecrets(plan: FetchPlan, world: FetchWorld): Promise<void> {
-  const values = plan.environment.map(([name, text]): readonly [string, readonly ValuePart[]] => {
+  const environment = parseAll(plan.environment);
+  const credentials = parseAll(plan.credentials);
+  const files = parseAll(plan.files.map(({ name, value }) => [name, value]));
+  const configs = plan.configs.map((config) => needsOf(config, environment, world.readTemplate));
+
+  const parts = [...environment, ...credentials, ...files, ...configs.flatMap(({ values }) => values)];
+  const references = new Set([
+    ...referencesOf(parts.map(([, value]) => value)),
+    ...configs.flatMap((config) => config.references),
+  ]);
+  const resolved = await world.obtain([...references]);
+
+  const compose = (values: readonly ParsedValue[], problemOf: typeof textProblem): NamedValue[] =>
+    values.map(([name, value]) => {
+      const text = composeValue(value, resolved);
+      const problem = problemOf(name, text);
+      if (problem !== undefined) throw unfit(problem);
+      return [name, text];
+    });
+  const quotedProblem: typeof textProblem = (name, text) => textProblem(quoteName(name), text);
+  const variables = compose(environment, environmentValueProblem);
+  const renderValues: RenderValues = new Map(
+    configs.map(({ name, values, variables: used, references: inTemplate }) => {
+      const declared = new Map([...variables, ...compose(values, textProblem)]);
+      return [
+        name,
+        {
+          names: new Map(used.map((variable) => [variable, declared.get(variable) ?? ''])),
+          references: new Map(inTemplate.map((reference) => [reference, resolved.get(reference) ?? ''])),
+        },
+      ];
+    }),
+  );
+  const set: SecretSet = {
+    environment: variables.length > 0 ? serialiseEnvironmentFile(variables) : undefined,
+    credentials: compose(credentials, quotedProblem),
+    files: compose(files, quotedProblem).map(([name, content], index) => ({
+      name,
+      content,
+      mode: plan.files[index]?.mode ?? 0o400,
+    })),
+    renderValues: configs.length > 0 ? serialiseRenderValues(renderValues) : undefined,
+  };
+  checkCredentialSize(set.credentials);
+  world.write(set);
+}
+
+function parseAll(values: readonly NamedValue[]): ParsedValue[] {
+  return values.map(([name, text]) => {
     const parsed = parseValue(text);
     if (parsed.ok) return [name, parsed.parts];
     throw new FailureError({
@@ -50,90 +101,59 @@ export async function fetchSecrets(plan: FetchPlan, world: FetchWorld): Promise<
       message: `${name}: ${parsed.message}`,
     });
   });
-  const references = referencesOf(values.map(([, parts]) => parts));
-  const deadline = world.now() + plan.timeout * 1000;
-  const resolved =
-    references.length === 0 ? new Map<string, string>() : await resolveAll(references, plan, world, deadline);
-
-  const variables = values.map(([name, parts]) => [name, composeValue(parts, resolved)] as const);
-  for (const [name, value] of variables) {
-    const problem = environmentValueProblem(name, value);
-    if (problem === undefined) continue;
-    throw new FailureError({
-      class: 'permanent',
-      exitCode: exitCodes.dataError,
-      message: problem,
-      hint: 'change the value in the vault',
-    });
-  }
-  world.write(variables.length > 0 ? serialiseEnvironmentFile(variables) : undefined);
 }
 
-async function resolveAll(
-  references: readonly string[],
-  plan: FetchPlan,
-  world: FetchWorld,
-  deadline: number,
-): Promise<Map<string, string>> {
-  let last: Failure = {
-    class: 'transient',
-    exitCode: exitCodes.temporaryFailure,
-    message: `other services were still fetching when ${plan.timeout} s had passed`,
-  };
-  for (let tried = 0; tried < plan.tries; tried++) {
-    const outcome = await world.exclusively(deadline, async () => {
-      const provider = await world.provider(deadline - world.now());
-      return tryOnce(provider, references);
-    });
-    if (outcome === undefined) break;
-    if (outcome.ok) {
-      world.log(
-        'info',
-        `try ${tried + 1} of ${plan.tries}: fetched ${references.length} secret${references.length === 1 ? '' : 's'}`,
-      );
-      return outcome.values;
-    }
-    last = outcome.failure;
-    const wait = backoff(tried, world.random);
-    const final = last.class === 'permanent' || tried + 1 === plan.tries || world.now() + wait >= deadline;
-    const next = final ? '' : `, next in ${(wait / 1000).toFixed(1)} s`;
-    world.log('warning', `try ${tried + 1} of ${plan.tries}: ${last.class}: ${last.message}${next}`);
-    if (final) break;
-    await world.sleep(wait);
-  }
-  throw new FailureError(last);
+function needsOf(
+  { name, template, values }: Pick<ConfigFile, 'name' | 'template' | 'values'>,
+  environment: readonly ParsedValue[],
+  readTemplate: FetchWorld['readTemplate'],
+): ConfigNeeds {
+  const parsed = parseTemplate(readTemplate(template));
+  if (!parsed.ok) throw templateFailure(template, parsed.problems);
+  const own = parseAll(values);
+  const undeclared = undeclaredNames(
+    parsed.parts,
+    [...environment, ...own].map(([declared]) => declared),
+  );
+  if (undeclared.length > 0) throw templateFailure(template, undeclared);
+  const { names, references } = templateNeeds(parsed.parts);
+  return { name, values: own, variables: names, references };
 }
 
-type Outcome = { ok: true; values: Map<string, string> } | { ok: false; failure: Failure };
+/** A failure that names each place in the template. */
+export function templateFailure(template: string, problems: readonly TemplateProblem[]): FailureError {
+  const lines = problems.map((problem): string =>
+    formatProblem({ file: template, ...problem } satisfies Problem),
+  );
+  return new FailureError({
+    class: 'permanent',
+    exitCode: exitCodes.dataError,
+    message: lines.join('\n'),
+  });
+}
 
-async function tryOnce(provider: Provider, references: readonly string[]): Promise<Outcome> {
-  try {
-    const resolutions = await provider.resolve(references);
-    const values = new Map<string, string>();
-    const failures: Failure[] = [];
-    for (const reference of references) {
-      const resolution = resolutions.get(reference);
-      if (resolution?.ok) values.set(reference, resolution.value);
-      else if (resolution) failures.push(resolution.failure);
-    }
-    if (failures.length === 0 && values.size === references.length) return { ok: true, values };
-    // a permanent one cannot be helped by another try; else the first speaks for all
-    const chosen = failures.find((failure) => failure.class === 'permanent') ?? failures[0];
-    const permanent = failures.filter((failure) => failure.class === 'permanent');
-    const failure = chosen ?? {
-      class: 'transient',
-      exitCode: exitCodes.temporaryFailure,
-      message: 'the provider left references unanswered',
-    };
-    return {
-      ok: false,
-      failure:
-        permanent.length > 1
-          ? { ...failure, message: permanent.map(({ message }) => message).join('; ') }
-          : failure,
-    };
-  } catch (error) {
-    if (error instanceof FailureError) return { ok: false, failure: error.failure };
-    throw error;
+/** systemd's limit for all credentials of a unit, names and contents together (CREDENTIALS_TOTAL_SIZE_MAX). */
+const mostCredentials = 1024 * 1024;
+
+function checkCredentialSize(credentials: readonly NamedValue[]): void {
+  let size = 0;
+  let largest: { readonly id: string; readonly bytes: number } = { id: '', bytes: 0 };
+  for (const [id, value] of credentials) {
+    const bytes = Buffer.byteLength(value);
+    size += id.length + bytes;
+    if (bytes > largest.bytes) largest = { id, bytes };
   }
+  if (size <= mostCredentials) return;
+  throw unfit(
+    `the credentials are longer than the 1 MiB that systemd takes for one service, the longest is ${quoteName(largest.id)}`,
+  );
+}
+
+function unfit(message: string): FailureError {
+  return new FailureError({
+    class: 'permanent',
+    exitCode: exitCodes.dataError,
+    message,
+    hint: 'change the value in the vault',
+  });
 }

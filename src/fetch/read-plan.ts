@@ -1,11 +1,28 @@
+import { type FormatName, formatNames } from '../domain/config-format.ts';
 import { exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
-import type { FetchPlan } from './fetch.ts';
+import type { ConfigFile, NamedValue, SecretFile } from '../domain/manifest.ts';
 
 /** What `[X-Secrets]` says about where the values come from. */
 export type ProviderPlan =
   | { readonly type: '1password' }
   | { readonly type: 'age-vault'; readonly path: string; readonly identities: readonly string[] };
+
+/** What a unit's `[X-Secrets]` section says. */
+export interface FetchPlan {
+  readonly service: string;
+  readonly tries: number;
+  /** Seconds for everything, waiting for others included. */
+  readonly timeout: number;
+  readonly environment: readonly NamedValue[];
+  readonly credentials: readonly NamedValue[];
+  readonly files: readonly Omit<SecretFile, 'credential'>[];
+  readonly configs: readonly Omit<ConfigFile, 'credential'>[];
+  /** Whether a group may read files. */
+  readonly grouped: boolean;
+  /** The directory below /run that has environment and files. */
+  readonly runtimeDirectory: string | undefined;
+}
 
 type Settings = ReadonlyMap<string, readonly string[]>;
 
@@ -15,7 +32,7 @@ export function errorsOf(settings: Settings): readonly string[] {
 }
 
 /**
- * Reads the settings of X-secrets.service.
+ * Reads the settings of X-secrets.service, or of the drop-in of a service that fetches by itself.
  *
  * @throws FailureError with 78 if they are not what the generator of this version writes
  */
@@ -30,20 +47,59 @@ export function readPlan(settings: Settings): { readonly fetch: FetchPlan; reado
     if (!Number.isFinite(value) || value <= 0) throw unexpected(name);
     return value;
   };
+  /** All settings of a name, taken apart by a pattern. */
+  const each = <T>(name: string, pattern: RegExp, make: (...parts: string[]) => T): T[] =>
+    (settings.get(name) ?? []).map((text) => {
+      const match = pattern.exec(text);
+      if (!match) throw unexpected(name);
+      return make(...match.slice(1));
+    });
+  const named = (name: string): NamedValue[] =>
+    each(name, /^([^=]+)=(.*)$/s, (key = '', value = '') => [key, value]);
+
   const type = one('Provider');
   if (type !== '1password' && type !== 'age-vault') throw unexpected('Provider');
-  const environment = (settings.get('Environment') ?? []).map((assignment): readonly [string, string] => {
-    const equals = assignment.indexOf('=');
-    if (equals <= 0) throw unexpected('Environment');
-    return [assignment.slice(0, equals), assignment.slice(equals + 1)];
-  });
+  const valuesOf = each('ConfigValue', /^(\S+) ([^=]+)=(.*)$/s, (config = '', name = '', value = '') => ({
+    config,
+    value: [name, value] as const,
+  }));
   return {
-    fetch: { service: one('Service'), tries: number('Tries'), timeout: number('Timeout'), environment },
+    fetch: {
+      service: one('Service'),
+      tries: number('Tries'),
+      timeout: number('Timeout'),
+      environment: named('Environment'),
+      credentials: named('Credential'),
+      files: each('File', /^([0-7]{4}) ([^=]+)=(.*)$/s, (mode = '', name = '', value = '') => ({
+        name,
+        value,
+        mode: Number.parseInt(mode, 8),
+      })),
+      configs: each(
+        'Config',
+        /^([0-7]{4}) (\S+) ([^=]+)=(.*)$/s,
+        (mode = '', format = '', name = '', template = '') => ({
+          name,
+          template,
+          format: formatOf(format),
+          mode: Number.parseInt(mode, 8),
+          values: valuesOf.filter(({ config }) => config === name).map(({ value }) => value),
+        }),
+      ),
+      grouped: settings.has('Group'),
+      runtimeDirectory: settings.has('RuntimeDirectory') ? one('RuntimeDirectory') : undefined,
+    },
     provider:
       type === '1password'
         ? { type }
         : { type, path: one('Vault'), identities: settings.get('Identity') ?? [] },
   };
+}
+
+function formatOf(text: string): FormatName {
+  const format = formatNames.find((name) => name === text);
+  if (format === undefined) throw unexpected('Config');
+  return format;
 }
 
 function unexpected(name: string): FailureError {

@@ -29,7 +29,11 @@ export interface Sandbox {
   /** The SDK's sign-in takes 30 times as long without a JIT compiler, so units that run it keep theirs. */
   readonly jit: boolean;
   readonly network: boolean;
-  readonly home: 'yes' | 'read-only';
+  /** `ProtectHome=`; `no` is for what writes there, which then may write wherever its user may but in /usr and /etc. */
+  readonly home: 'yes' | 'read-only' | 'no';
+  /** Files are born with their modes; this is for what somebody forgets. */
+  readonly umask: '0077' | '0027';
+  readonly privateUsers: boolean;
   /** Whether /run/unit-secrets is sure to be there, so that it can be hidden. */
   readonly hideSecrets?: boolean;
 }
@@ -42,11 +46,11 @@ const serialised = new Map<string, string>();
  * written once.
  */
 export function hardening(sandbox: Sandbox): string {
-  const { jit, network, home, hideSecrets = true } = sandbox;
-  const key = `${jit} ${network} ${home} ${hideSecrets}`;
+  const { jit, network, home, umask, privateUsers, hideSecrets = true } = sandbox;
+  const key = `${jit} ${network} ${home} ${umask} ${privateUsers} ${hideSecrets}`;
   const known = serialised.get(key);
   if (known !== undefined) return known;
-  const text = serialiseSettings(settingsOf({ jit, network, home, hideSecrets }));
+  const text = serialiseSettings(settingsOf({ jit, network, home, umask, privateUsers, hideSecrets }));
   serialised.set(key, text);
   return text;
 }
@@ -55,9 +59,10 @@ export function hardening(sandbox: Sandbox): string {
  * `ReadOnlyPaths=/run` closes a gap that `ProtectSystem=strict` leaves beside `ProtectControlGroups=` and
  * its like; `TemporaryFileSystem=` hides all other services' secrets.
  */
-function settingsOf({ jit, network, home, hideSecrets }: Required<Sandbox>): Setting[] {
+function settingsOf(sandbox: Required<Sandbox>): Setting[] {
+  const { jit, network, home, umask, privateUsers, hideSecrets } = sandbox;
   return [
-    ['UMask', '0077'],
+    ['UMask', umask],
     ['LimitCORE', '0'],
     // twice what the SDK needs
     ['MemoryMax', '256M'],
@@ -72,6 +77,7 @@ function settingsOf({ jit, network, home, hideSecrets }: Required<Sandbox>): Set
     ['PrivateMounts', 'yes'],
     ...(network ? [] : [['PrivateNetwork', 'yes'] as const]),
     ['PrivateTmp', 'yes'],
+    ...(privateUsers ? [['PrivateUsers', 'yes'] as const] : []),
     ['ProtectClock', 'yes'],
     ['ProtectControlGroups', 'yes'],
     ['ProtectHome', home],
@@ -80,7 +86,7 @@ function settingsOf({ jit, network, home, hideSecrets }: Required<Sandbox>): Set
     ['ProtectKernelModules', 'yes'],
     ['ProtectKernelTunables', 'yes'],
     ['ProtectProc', 'invisible'],
-    ['ProtectSystem', 'strict'],
+    ['ProtectSystem', home === 'no' ? 'full' : 'strict'],
     ['ReadOnlyPaths', '/run'],
     ...(hideSecrets ? [['TemporaryFileSystem', '/run/unit-secrets:ro'] as const] : []),
     ['RemoveIPC', 'yes'],

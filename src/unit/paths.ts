@@ -1,8 +1,11 @@
 /** Where everything is; absolute, below the root that a command was given. */
 export const paths = {
   manifest: '/etc/unit-secrets/manifest.json',
+  manifestDirectory: '/etc/unit-secrets/manifest.d',
   state: '/run/unit-secrets',
   secrets: '/run/unit-secrets/secrets',
+  config: '/run/unit-secrets/config',
+  inline: '/run/unit-secrets/inline',
   token: '/run/unit-secrets/token/1password-token',
   queue: '/run/unit-secrets/queue',
   serviceList: '/var/lib/unit-secrets/services',
@@ -10,3 +13,9 @@ export const paths = {
 } as const;
 
 export const dropInName = '50-unit-secrets.conf';
+
+/** Below a service's secrets: the names of directories below /run that it has had, a line each. */
+export const directoryRecord = '.runtime-directories';
+
+/** Below a service's secrets: what X-config.service puts into its templates. */
+export const renderValues = '.values.json';

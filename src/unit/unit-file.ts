@@ -12,6 +12,8 @@ export interface Section {
 export interface UnitFile {
   /** The unit's name, or for a drop-in `X.service.d/50-….conf`: the path below the normal directory. */
   readonly path: string;
+  /** The file of the manifest that it comes from. */
+  readonly source: string;
   /** Lines for whoever reads the file with `systemctl cat`. */
   readonly comments?: readonly string[];
   readonly sections: readonly Section[];

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { keyFileNameError } from '../../src/domain/ssh-key-file.ts';
 import {
   formatPublicKey,
   keyFileName,
-  keyFileNameError,
   type PrivateKey,
   type PublicKey,
   parsePrivateKey,

@@ -40,6 +40,7 @@ export function seal(text: string, key: HostKey): Uint8Array {
   return execFileSync('age', ['-r', key.publicKey.trim()], {
     input: text,
     stdio: ['pipe', 'pipe', 'inherit'],
+    maxBuffer: 64 * 1024 * 1024,
   });
 }
 

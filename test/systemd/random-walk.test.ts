@@ -96,9 +96,11 @@ done
 const lookFunctions = `
 look_at() {
   for pid in $(cat $2); do
-    case $(readlink /proc/$pid/exe) in
-      */sleep) echo "process $1 $pid"; tr '\\0' '\\n' </proc/$pid/environ | grep -E '^(ENTRY|A|B|C)=' ;;
-    esac
+    case $(readlink /proc/$pid/exe) in */sleep) ;; *) continue ;; esac
+    variables=$(tr '\\0' '\\n' </proc/$pid/environ)
+    # one that is ending has no variables any more
+    case $(readlink /proc/$pid/exe) in */sleep) ;; *) continue ;; esac
+    echo "process $1 $pid"; printf '%s\\n' "$variables" | grep -E '^(ENTRY|A|B|C)='
   done
 }
 `;

@@ -1,17 +1,31 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Json } from '../../src/domain/json-text.ts';
+import { readManifest } from '../../src/domain/manifest-reader.ts';
 import { type Problem, quoteName } from '../../src/domain/problem.ts';
 import { directoryName, parseServiceName } from '../../src/domain/service-name.ts';
 import { readXSecrets } from '../../src/effects/ini.ts';
 import { shortHash } from '../../src/effects/short-hash.ts';
 import { type GeneratorInput, planUnits, type UnitPlan } from '../../src/unit/plan-units.ts';
 import { xSecretsText } from '../../src/unit/x-secrets.ts';
-import { manifest, read, serviceName, value, variableName } from '../support/manifests.ts';
+import { manifest, nothingLeft, read, serviceName, value, variableName } from '../support/manifests.ts';
 
-const machine = { executable: '/usr/bin/unit-secrets', memory: 'tmpfs-noswap' } as const;
-const nothing: GeneratorInput = { problems: [], visibleNames: [], directories: [], listed: [] };
+const machine = {
+  executable: '/usr/bin/unit-secrets',
+  memory: 'tmpfs-noswap',
+  privateUsers: true,
+} as const;
+const nothing: GeneratorInput = { ...nothingLeft, manifest: readManifest(undefined, []) };
 const problem: Problem = { file: '/m', message: 'wrong' };
+/** A manifest of which nothing can be read. */
+const unreadable = readManifest(
+  { file: '/m', value: undefined, problems: [problem], locate: () => undefined },
+  [],
+);
+/** What services left that have been started, without directories of their own below /run. */
+const left = (...names: readonly string[]): Pick<GeneratorInput, 'secretsDirectories'> => ({
+  secretsDirectories: names.map((directory) => ({ directory, runtimeDirectories: [] })),
+});
 
 function planOf(input: Partial<GeneratorInput>, executable: string = machine.executable): UnitPlan {
   return planUnits({ ...nothing, ...input }, { ...machine, executable }, shortHash);
@@ -91,7 +105,7 @@ test('a service is given a drop-in, a unit that fetches and a timer that tries a
 test('every file says who wrote it, every unit from what and where to read more', () => {
   const plan = planOf({
     manifest: read({ version: 1, services: { a: some, b: {}, 'c d': {} } }),
-    directories: ['gone'],
+    ...left('gone'),
   });
   for (const { path, content } of plan.files) {
     expect(content).toMatch(
@@ -106,9 +120,10 @@ test('all drop-ins come first: one without its unit keeps its service down', () 
   fc.assert(
     fc.property(manifest, fc.boolean(), (whole, broken) => {
       const paths = planOf({
-        manifest: read(whole),
-        problems: broken ? [problem] : [],
-        directories: ['gone'],
+        manifest: { ...read(whole), general: broken ? [problem] : [] },
+        ...left('gone', 'a'),
+        configDirectories: ['gone', 'a', 'b'],
+        listed: ['a.service'],
       }).files.map(({ path }) => path);
       const kinds = paths.map((path) => path.endsWith('.conf'));
       expect(kinds).toEqual(kinds.toSorted((a, b) => Number(b) - Number(a)));
@@ -194,9 +209,9 @@ describe('an error that concerns all', () => {
 
   test('keeps down what can be seen, what has a directory and what was noted', () => {
     const plan = planOf({
-      problems: [problem],
+      manifest: unreadable,
       visibleNames: ['seen', 'bad name', 'seen.service'],
-      directories: ['running', 'a,b', 'my+x20disk', 'ssh.socket', 'deep.service'],
+      ...left('running', 'a,b', 'my+x20disk', 'ssh.socket', 'deep.service'),
       listed: ['noted.service', 'running.service', '', '@', 'once@more.service'],
     });
     expect(down(plan)).toEqual(
@@ -208,13 +223,13 @@ describe('an error that concerns all', () => {
   });
 
   test('is reported even if no service is known', () => {
-    expect(planOf({ problems: [problem] }).files.map(({ path }) => path)).toEqual([
+    expect(planOf({ manifest: unreadable }).files.map(({ path }) => path)).toEqual([
       'unit-secrets-manifest.service',
     ]);
   });
 
   test('wipes nothing', () => {
-    const plan = planOf({ problems: [problem], directories: ['running'] });
+    const plan = planOf({ manifest: unreadable, ...left('running') });
     expect(contentOf(plan, 'running-secrets.service')).not.toContain('/bin/false');
   });
 });
@@ -223,7 +238,7 @@ describe('a directory without an entry', () => {
   test('is given a stub, by which systemd removes it, and no drop-in', () => {
     const plan = planOf({
       manifest: read({ version: 1, services: { a: some } }),
-      directories: ['a', 'gone@1', 'b,c'],
+      ...left('a', 'gone@1', 'b,c'),
     });
     const stub = 'gone-secrets@1.service';
     expect(settings(plan, stub, 'RuntimeDirectory')).toEqual(['unit-secrets/secrets/gone@1']);
@@ -235,7 +250,7 @@ describe('a directory without an entry', () => {
   });
 
   test('of a service that is called like another type of unit is found again', () => {
-    const plan = planOf({ directories: ['ssh.socket', 'app.service'] });
+    const plan = planOf({ ...left('ssh.socket', 'app.service') });
     for (const name of ['ssh.socket', 'app.service'])
       expect(settings(plan, `${name}-secrets.service`, 'RuntimeDirectory')).toEqual([
         `unit-secrets/secrets/${name}`,
@@ -243,13 +258,13 @@ describe('a directory without an entry', () => {
   });
 
   test('of a service that is kept down is left to its own unit', () => {
-    const plan = planOf({ manifest: read({ version: 1, services: { a: {} } }), directories: ['a'] });
+    const plan = planOf({ manifest: read({ version: 1, services: { a: {} } }), ...left('a') });
     expect(down(plan)).toEqual(['a']);
     expect(contentOf(plan, 'a-secrets.service')).not.toContain('/bin/false');
   });
 
   test('that no service can have is left alone', () => {
-    expect(planOf({ directories: ['a b', '..', 'unit-secrets'] }).files.map(({ path }) => path)).toEqual([
+    expect(planOf({ ...left('a b', '..', 'unit-secrets') }).files.map(({ path }) => path)).toEqual([
       'run-unit\\x2dsecrets.mount',
       'unit-secrets-token.service',
     ]);

@@ -20,7 +20,16 @@ export interface Leaf {
 
 /** A file as its tree: leaves, and between them marks for all else that makes up the structure. */
 export type Reading<L extends Leaf> =
-  | { readonly ok: true; readonly tree: readonly (string | L)[] }
+  | {
+      readonly ok: true;
+      readonly tree: readonly (string | L)[];
+      /**
+       * What a program gets that reads the file: strings, other scalars, arrays, and objects for tables. Only
+       * where that is more than the tree tells, since one table can be written in several places. Integers
+       * are bigints.
+       */
+      readonly data?: unknown;
+    }
   | { readonly ok: false; readonly offset: number; readonly message: string };
 
 /** Part of a leaf: text of the template, or a placeholder. */

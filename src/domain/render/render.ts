@@ -1,3 +1,4 @@
+import type { FormatName } from '../config-format.ts';
 import {
   type Placeholder,
   placeholderValue,
@@ -7,8 +8,9 @@ import {
   type TemplateProblem,
   type TemplateValues,
 } from '../template.ts';
+import { firstChange } from './data.ts';
 import { decimalProblem, type Filled, type Format, join, type Leaf, type Piece } from './format.ts';
-import { type FormatName, formats } from './formats.ts';
+import { formats } from './formats.ts';
 import { putSentinels, type Sentineled } from './sentinels.ts';
 
 export type RenderResult =
@@ -21,7 +23,7 @@ export type RenderResult =
  *
  * @returns no problems, if it can be rendered with harmless values
  */
-export function checkTemplate(
+export function placeProblems(
   format: FormatName,
   parts: readonly TemplatePart[],
 ): readonly TemplateProblem[] {
@@ -84,6 +86,8 @@ function typeOf(placeholder: Placeholder): 'string' | 'number' | 'boolean' {
 /** A leaf of the template with at least one placeholder in it. */
 interface Slot {
   readonly leaf: Leaf;
+  /** The placeholders as they stand in it. */
+  readonly placed: readonly Placeholder[];
   readonly first: Placeholder;
   readonly source: readonly Piece[];
   readonly decoded: readonly Piece[];
@@ -94,7 +98,9 @@ type Layout =
       readonly ok: true;
       readonly text: string;
       readonly tree: readonly (string | Leaf)[];
+      readonly data: unknown;
       readonly slots: ReadonlyMap<Leaf, Slot>;
+      readonly split: Sentineled['split'];
     }
   | { readonly ok: false; readonly problems: readonly TemplateProblem[] };
 
@@ -112,7 +118,7 @@ function layOut(format: Format, parts: readonly TemplatePart[]): Layout {
   const leaves = reading.tree.filter((one) => typeof one !== 'string').sort((a, b) => a.start - b.start);
   let at = 0;
   for (let next = 0; next < placed.length; next++) {
-    const { placeholder, offset } = placed[next] as (typeof placed)[number];
+    const { placeholder, offset } = placed[next] as Placed;
     while (at < leaves.length && (leaves[at] as Leaf).end <= offset) at++;
     const leaf = leaves[at];
     if (!leaf || leaf.start > offset || leaf.end < offset + sentineled.length) {
@@ -120,16 +126,22 @@ function layOut(format: Format, parts: readonly TemplatePart[]): Layout {
       problems.push({ position: placeholder.position, message, hint: 'write $${ for "${" itself' });
       continue;
     }
-    while ((placed[next + 1]?.offset ?? leaf.end) < leaf.end) next++;
+    const here = [placeholder];
+    for (; (placed[next + 1]?.offset ?? leaf.end) < leaf.end; next++)
+      here.push((placed[next + 1] as Placed).placeholder);
     const source = sentineled.split(text.slice(leaf.start, leaf.end));
     const decoded = sentineled.split(leaf.value);
-    const slot = { leaf, first: placeholder, source, decoded };
+    const slot = { leaf, placed: here, first: placeholder, source, decoded };
     const problem = slotProblem(format, slot);
     if (problem) problems.push(problem);
     else slots.set(leaf, slot);
   }
-  return problems.length > 0 ? { ok: false, problems } : { ok: true, text, tree: reading.tree, slots };
+  if (problems.length > 0) return { ok: false, problems };
+  const { tree, data } = reading;
+  return { ok: true, text, tree, data, slots, split: sentineled.split };
 }
+
+type Placed = Sentineled['placed'][number];
 
 function slotProblem(format: Format, slot: Slot): TemplateProblem | undefined {
   const { leaf, source, decoded } = slot;
@@ -138,7 +150,7 @@ function slotProblem(format: Format, slot: Slot): TemplateProblem | undefined {
   const { position } = slot.first;
   if (here.length !== said.length || here.some((one, i) => one.placeholder !== said[i]?.placeholder))
     return { position, message: 'a placeholder cannot be part of an escape' };
-  const typed = here.find(({ placeholder }) => typeOf(placeholder) !== 'string')?.placeholder;
+  const typed = slot.placed.find((placeholder) => typeOf(placeholder) !== 'string');
   if (typed?.kind === 'name' && leaf.form !== 'text' && (leaf.form !== 'bare' || source.length > 1)) {
     return {
       position: typed.position,
@@ -206,7 +218,26 @@ export function renderFormat(format: Format, parts: readonly TemplatePart[], loo
           : layout.text.slice(before.start, before.end) === text.slice(after.start, after.end);
     if (!same) return { ok: false, problems: [changedBy(format, last)] };
   }
+  const changed = firstChange(layout.data, reading.data, {
+    text: (text) => join(fill(layout.split(text)), (value) => value),
+    scalar(text) {
+      const [piece, ...others] = layout.split(text);
+      return typeof piece === 'object' && others.length === 0 ? dataOf(piece.placeholder, lookup) : undefined;
+    },
+  });
+  if (changed !== undefined) {
+    const slot = inOrder.find(({ leaf }) => leaf.value === changed) ?? inOrder[0];
+    return { ok: false, problems: [changedBy(format, slot)] };
+  }
   return { ok: true, text };
+}
+
+/** What a placeholder that stands by itself is to a program. */
+function dataOf(placeholder: Placeholder, lookup: Lookup): unknown {
+  const value = lookup(placeholder);
+  const type = typeOf(placeholder);
+  if (type === 'boolean') return value === 'true';
+  return type === 'number' ? Number(value) : value;
 }
 
 /** In a format without types a number is text like any other, once it is known to be one. */

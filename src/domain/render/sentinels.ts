@@ -8,7 +8,7 @@ export interface Sentineled {
   readonly placed: readonly { readonly placeholder: Placeholder; readonly offset: number }[];
   /** The length of every sentinel. */
   readonly length: number;
-  /** Takes a text with sentinels apart. */
+  /** Takes a text with sentinels apart; a placeholder that occurs again is told as its first occurrence. */
   split(text: string): Piece[];
   /** The offset in the template of an offset in the text. */
   offsetInTemplate(offset: number): number;
@@ -20,15 +20,23 @@ export interface Sentineled {
  *
  * A sentinel is an 8, zeros, and its number with the digits 1 to 7. Nothing that overlaps one can look like
  * another, whatever text stands around it; and there are as many zeros as are needed for none to stand in
- * the template by itself.
+ * the template by itself. A placeholder that occurs again has the sentinel that it had, so that two keys that
+ * must become the same are the same from the start.
  */
 export function putSentinels(parts: readonly TemplatePart[]): Sentineled {
-  const placeholders = parts.filter((part) => part.kind !== 'text');
+  const known = new Map<string, { readonly index: number; readonly placeholder: Placeholder }>();
+  for (const part of parts) {
+    const key = part.kind === 'text' ? undefined : identityOf(part);
+    if (part.kind !== 'text' && key !== undefined && !known.has(key))
+      known.set(key, { index: known.size, placeholder: part });
+  }
+  const placeholders = [...known.values()].map(({ placeholder }) => placeholder);
   const literal = parts.map((part) => (part.kind === 'text' ? part.text : '\n')).join('');
   let width = 1;
   while (7 ** width < placeholders.length) width++;
-  let prefix = '80000';
-  while (literal.includes(prefix)) prefix += '0';
+  let zeros = 4;
+  for (const [found] of literal.matchAll(/80{4,}/g)) zeros = Math.max(zeros, found.length);
+  const prefix = `8${'0'.repeat(zeros)}`;
   const length = prefix.length + width;
 
   let text = '';
@@ -40,7 +48,7 @@ export function putSentinels(parts: readonly TemplatePart[]): Sentineled {
     if (part.kind === 'text') text += part.text;
     else {
       placed.push({ placeholder: part, offset: text.length });
-      text += prefix + numeral(placed.length - 1, width);
+      text += prefix + numeral(known.get(identityOf(part))?.index ?? 0, width);
     }
   }
   const sentinel = new RegExp(`${prefix}([1-7]{${width}})`, 'g');
@@ -52,7 +60,7 @@ export function putSentinels(parts: readonly TemplatePart[]): Sentineled {
       const pieces: Piece[] = [];
       let rest = 0;
       for (const match of given.matchAll(sentinel)) {
-        const placeholder = placed[indexOf(match[1] ?? '')]?.placeholder;
+        const placeholder = placeholders[indexOf(match[1] ?? '')];
         if (!placeholder) continue;
         if (match.index > rest) pieces.push(given.slice(rest, match.index));
         pieces.push({ placeholder });
@@ -67,6 +75,11 @@ export function putSentinels(parts: readonly TemplatePart[]): Sentineled {
       return start.verbatim ? start.there + offset - start.here : start.there;
     },
   };
+}
+
+/** The same for placeholders that stand for the same. */
+function identityOf(placeholder: Placeholder): string {
+  return placeholder.kind === 'name' ? `${placeholder.name}:${placeholder.type}` : placeholder.reference;
 }
 
 function numeral(index: number, width: number): string {

@@ -1,0 +1,312 @@
+import {
+  isJsonObject,
+  type Json,
+  type JsonMembers,
+  kindOfJson,
+  type Locate,
+  type Position,
+} from './json-text.ts';
+import {
+  type BrokenEntry,
+  defaultFetch,
+  defaultToken,
+  type FetchSettings,
+  type Manifest,
+  type ProviderSetting,
+  type Service,
+  type SshKeys,
+  type Token,
+} from './manifest.ts';
+import { Collector } from './manifest-collector.ts';
+import { readService } from './manifest-service.ts';
+import { readFetch, readProvider, readToken } from './manifest-settings.ts';
+import { readSshKeys, sshKeyUnit } from './manifest-ssh-keys.ts';
+import { type JsonPath, type Problem, quoteName } from './problem.ts';
+import { companionName, parseServiceName, type ServiceName } from './service-name.ts';
+
+/** A member that stands twice in a text, which `JSON.parse` does not tell. */
+export interface DuplicateMember {
+  readonly position: Position;
+  readonly message: string;
+  readonly path: JsonPath;
+}
+
+/** A file of the manifest. */
+export interface ManifestText {
+  /** The file's name for messages. */
+  readonly file: string;
+  /** The parsed JSON; undefined if it could not be parsed, `problems` then says why. */
+  readonly value: Json | undefined;
+  readonly problems?: readonly Problem[];
+  readonly duplicates?: readonly DuplicateMember[];
+  /** Positions of members; called for problems only. */
+  readonly locate: Locate;
+}
+
+interface EntryOf<T> {
+  readonly key: string;
+  readonly path: JsonPath;
+  readonly name: ServiceName;
+  readonly entry: T;
+  readonly to: Collector;
+  readonly problems: Problem[];
+}
+
+/** What stands for itself in one file: what entries have to do with each other is looked at in the end. */
+interface Part {
+  readonly to: Collector;
+  readonly main: boolean;
+  readonly services: EntryOf<Service>[];
+  readonly sshKeys: EntryOf<SshKeys>[];
+}
+
+const settingMembers = ['provider', 'token', 'fetch'];
+const entryMembers = ['services', 'sshKeys'];
+const mainMembers = ['$schema', 'version', ...settingMembers, ...entryMembers];
+const fragmentMembers = ['$schema', 'version', ...entryMembers];
+
+/**
+ * Reads the files of a manifest as one: manifest.json, which alone has settings, and those below
+ * manifest.d. Every problem is found, not only the first.
+ *
+ * @param main absent where there is no manifest.json
+ * @param fragments in the order of their names
+ */
+export function readManifest(main: ManifestText | undefined, fragments: readonly ManifestText[]): Manifest {
+  let provider: ProviderSetting = { type: '1password' };
+  let token: Token = defaultToken;
+  let fetch: FetchSettings = defaultFetch;
+  const parts: Part[] = [];
+  for (const text of main ? [main, ...fragments] : fragments) {
+    const to = new Collector(text.file, text.locate);
+    to.problems.push(...(text.problems ?? []));
+    const part: Part = { to, main: text === main, services: [], sshKeys: [] };
+    parts.push(part);
+    if (text.problems !== undefined) continue;
+    const members = readTop(text, part);
+    if (members && part.main) {
+      provider = readProvider(members['provider'], to);
+      token = readToken(members['token'], to);
+      fetch = readFetch(members['fetch'], to);
+    }
+    if (members) readEntries(members, part, provider.type);
+    addDuplicates(text.duplicates ?? [], part);
+  }
+  const sshKeys = parts.flatMap((part) => part.sshKeys);
+  const named = parts.flatMap((part) => part.services);
+  refuseRepeated(named);
+  refuseRepeated(sshKeys);
+  const services = refuseGenerated(named, sshKeys);
+  refuseSharedDirectories(services);
+  for (const part of parts) if (!part.main) spoil(part);
+  return {
+    provider,
+    token,
+    fetch,
+    services: usable(services),
+    sshKeys: usable(sshKeys),
+    broken: [...unusable(services, () => ({})), ...unusable(sshKeys, ({ entry }) => ({ user: entry.user }))],
+    general: parts.filter(({ main: own }) => own).flatMap(generalProblems),
+    partial: parts.filter(({ main: own }) => !own).flatMap(generalProblems),
+    problems: parts.flatMap(({ to }) => to.problems),
+  };
+}
+
+const generalProblems = ({ to }: Part): Problem[] =>
+  to.problems.filter(({ service }) => service === undefined);
+
+function readTop({ value }: ManifestText, { to, main }: Part): JsonMembers | undefined {
+  if (!isJsonObject(value)) {
+    to.add([], `the manifest must be an object, this is ${kindOfJson(value)}`);
+    return undefined;
+  }
+  for (const name of main ? [] : settingMembers) {
+    if (value[name] === undefined) continue;
+    to.add(
+      [name],
+      `${quoteName(name)} is for all services and stands in manifest.json only`,
+      'move it there',
+      'name',
+    );
+  }
+  if (main) to.members(value, [], mainMembers);
+  else {
+    const others = Object.entries(value).filter(([name]) => !settingMembers.includes(name));
+    to.members(Object.fromEntries(others), [], fragmentMembers);
+  }
+  if (value['$schema'] !== undefined) to.string(value['$schema'], ['$schema']);
+  if (value['version'] === undefined) {
+    if (main) to.add([], 'the member "version" is missing', 'add "version": 1');
+  } else if (value['version'] !== 1) to.add(['version'], 'the version must be the number 1');
+  return value;
+}
+
+function readEntries(members: JsonMembers, part: Part, provider: ProviderSetting['type']): void {
+  const { to } = part;
+  for (const [key, value, path] of entriesOf(members, 'services', to)) {
+    const parsed = parseServiceName(key);
+    read(part.services, to, key, path, parsed.ok ? { ok: true, name: parsed.service } : parsed, (name) =>
+      readService(value, path, name, provider, to),
+    );
+  }
+  for (const [key, value, path] of entriesOf(members, 'sshKeys', to)) {
+    read(part.sshKeys, to, key, path, sshKeyUnit(key), (name) => readSshKeys(value, path, key, name, to));
+  }
+}
+
+function entriesOf(
+  members: JsonMembers,
+  member: string,
+  to: Collector,
+): [string, Json | undefined, JsonPath][] {
+  if (members[member] === undefined) return [];
+  const entries = to.object(members[member], [member]);
+  return entries ? Object.keys(entries).map((key) => [key, entries[key], [member, key]]) : [];
+}
+
+/** Reads an entry, which pays for all problems that are found meanwhile. */
+function read<T>(
+  entries: EntryOf<T>[],
+  to: Collector,
+  key: string,
+  path: JsonPath,
+  unit: { readonly ok: true; readonly name: ServiceName } | { readonly ok: false; readonly message: string },
+  work: (name: ServiceName) => T,
+): void {
+  const first = to.problems.length;
+  to.service = unit.ok ? unit.name.name : key;
+  if (unit.ok) {
+    const entry = work(unit.name);
+    entries.push({ key, path, name: unit.name, entry, to, problems: to.problems.slice(first) });
+  } else to.add(path, unit.message, undefined, 'name');
+  to.service = undefined;
+}
+
+/** A problem of an entry that shows beside others only. */
+function addTo(
+  { to, path, name, problems }: EntryOf<unknown>,
+  at: JsonPath,
+  message: string,
+  hint: string,
+): void {
+  to.service = name.name;
+  to.add([...path, ...at], message, hint, at.length > 0 ? 'value' : 'name');
+  to.service = undefined;
+  const added = to.problems.at(-1);
+  if (added) problems.push(added);
+}
+
+/** A member given twice costs the entry that it is in, be its name a good one or not. */
+function addDuplicates(duplicates: readonly DuplicateMember[], { to, services, sshKeys }: Part): void {
+  for (const { path, position, message } of duplicates) {
+    const [member, key] = path;
+    const inEntry = entryMembers.includes(String(member)) && path.length > 1;
+    const entries: readonly EntryOf<unknown>[] = member === 'services' ? services : sshKeys;
+    const owners = inEntry ? entries.filter((entry) => entry.key === key) : [];
+    const service = owners[0]?.name.name ?? (inEntry ? String(key) : undefined);
+    const problem: Problem = {
+      file: to.file,
+      position,
+      path,
+      message,
+      ...(service === undefined ? {} : { service }),
+    };
+    to.problems.push(problem);
+    for (const { problems } of owners) problems.push(problem);
+  }
+}
+
+/** An entry of another file is named with it. */
+function naming(other: EntryOf<unknown>, here: EntryOf<unknown>): string {
+  const what = `${other.path[0] === 'sshKeys' ? 'the SSH keys of ' : ''}${quoteName(other.key)}`;
+  return other.to === here.to ? what : `${what} in ${other.to.file}`;
+}
+
+function refuseRepeated(entries: readonly EntryOf<unknown>[]): void {
+  const seen = new Map<string, EntryOf<unknown>>();
+  for (const entry of entries) {
+    const other = seen.get(entry.name.name);
+    if (!other) seen.set(entry.name.name, entry);
+    else if (other.key === entry.key)
+      addTo(entry, [], `${quoteName(entry.key)} stands in ${other.to.file}, too`, 'keep one of them');
+    else {
+      const same = `${quoteName(entry.key)} is the same service as ${naming(other, entry)}`;
+      addTo(entry, [], same, 'keep one of them');
+    }
+  }
+}
+
+/**
+ * Refuses entries for units that are generated for others.
+ *
+ * @returns those that are left: to keep such a unit down would cost the service that it is generated for
+ */
+function refuseGenerated(
+  services: readonly EntryOf<Service>[],
+  sshKeys: readonly EntryOf<SshKeys>[],
+): readonly EntryOf<Service>[] {
+  // shorter names first: one that is refused has no units whose names could be taken
+  const generated = new Map<string, EntryOf<unknown>>();
+  for (const entry of sshKeys) {
+    for (const name of [entry.name.name, companionName(entry.name, 'secrets')]) generated.set(name, entry);
+  }
+  for (const entry of [...services].sort((a, b) => a.name.name.length - b.name.name.length)) {
+    if (generated.has(entry.name.name)) continue;
+    for (const suffix of ['secrets', 'config']) generated.set(companionName(entry.name, suffix), entry);
+  }
+  return services.filter((entry) => {
+    const owner = generated.get(entry.name.name);
+    if (!owner) return true;
+    addTo(
+      entry,
+      [],
+      `${quoteName(entry.key)} is the name of a unit generated for ${naming(owner, entry)}`,
+      'remove the entry or rename the service',
+    );
+    return false;
+  });
+}
+
+function refuseSharedDirectories(services: readonly EntryOf<Service>[]): void {
+  const owners = new Map<string, EntryOf<Service>>();
+  for (const entry of services) {
+    const { runtimeDirectory } = entry.entry;
+    if (runtimeDirectory === undefined) continue;
+    const owner = owners.get(runtimeDirectory);
+    if (owner && owner.name.name !== entry.name.name)
+      addTo(
+        entry,
+        ['runtimeDirectory'],
+        `/run/${runtimeDirectory} is already that of ${naming(owner, entry)}`,
+        'give each service a directory of its own',
+      );
+    else owners.set(runtimeDirectory, entry);
+  }
+}
+
+/** What is wrong with a file as a whole spoils the entries that it has. */
+function spoil(part: Part): void {
+  const general = generalProblems(part);
+  for (const { problems } of [...part.services, ...part.sshKeys]) problems.push(...general);
+}
+
+function usable<T>(entries: readonly EntryOf<T>[]): T[] {
+  const broken = new Set(entries.filter(({ problems }) => problems.length > 0).map(({ name }) => name.name));
+  return entries.filter(({ name }) => !broken.has(name.name)).map(({ entry }) => entry);
+}
+
+/** By name: of two entries for the same, both are what must be kept down once. */
+function unusable<T>(
+  entries: readonly EntryOf<T>[],
+  more: (entry: EntryOf<T>) => { readonly user?: string },
+): BrokenEntry[] {
+  const broken = new Map<string, BrokenEntry & { problems: Problem[] }>();
+  for (const entry of entries) {
+    const { name, problems, to } = entry;
+    const known = broken.get(name.name);
+    if (known) known.problems.push(...problems);
+    else if (problems.length > 0)
+      broken.set(name.name, { name, file: to.file, problems: [...problems], ...more(entry) });
+  }
+  return [...broken.values()];
+}

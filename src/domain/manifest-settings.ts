@@ -1,0 +1,116 @@
+import { parseDuration } from './duration.ts';
+import type { Json } from './json-text.ts';
+import {
+  defaultFetch,
+  defaultIdentities,
+  defaultToken,
+  type FetchSettings,
+  type ProviderSetting,
+  type Token,
+} from './manifest.ts';
+import type { Collector } from './manifest-collector.ts';
+import { type JsonPath, quoteName } from './problem.ts';
+
+/** systemd.exec(5), "LoadCredential=": letters that neither systemd nor a shell takes for something else. */
+export const credentialName = /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/;
+
+export const providerTypes = ['1password', 'age-vault'] as const;
+
+/** The member `provider`. */
+export function readProvider(value: Json | undefined, to: Collector): ProviderSetting {
+  const path = ['provider'];
+  const onePassword: ProviderSetting = { type: '1password' };
+  if (value === undefined) return onePassword;
+  const members = to.object(value, path);
+  if (!members) return onePassword;
+  if (members['type'] === undefined) {
+    to.add(path, 'the member "type" is missing', `one of ${providerTypes.map(quoteName).join(', ')}`);
+    return onePassword;
+  }
+  const type = to.word(members['type'], [...path, 'type'], providerTypes, 'provider');
+  if (type !== 'age-vault') {
+    if (type !== undefined) to.members(members, path, ['type']);
+    return onePassword;
+  }
+  to.members(members, path, ['type', 'path', 'identity']);
+  return {
+    type,
+    path:
+      members['path'] === undefined
+        ? '/etc/unit-secrets/vault.age'
+        : to.path(members['path'], [...path, 'path']),
+    identities: readIdentities(members['identity'], [...path, 'identity'], to),
+  };
+}
+
+/** The member `token`. */
+export function readToken(value: Json | undefined, to: Collector): Token {
+  const path = ['token'];
+  if (value === undefined) return defaultToken;
+  const members = to.object(value, path, ['age', 'identity', 'file', 'credential']);
+  if (!members) return defaultToken;
+  const [place, ...more] = ['age', 'file', 'credential'].filter((name) => members[name] !== undefined);
+  if (more.length > 0) {
+    const places = [place, ...more].map((name) => quoteName(name ?? '')).join(' and ');
+    to.add(path, `says both ${places}`, 'keep the one where the token is');
+  }
+  if (place === undefined) {
+    to.add(path, 'must say where the token is', '{"age": PATH}, {"file": PATH} or {"credential": ID}');
+    return defaultToken;
+  }
+  if (place !== 'age' && members['identity'] !== undefined)
+    to.add([...path, 'identity'], '"identity" goes with "age" only', undefined, 'name');
+  if (place === 'file') return { kind: 'file', path: to.path(members['file'], [...path, 'file']) };
+  if (place === 'credential') {
+    const id = to.string(members['credential'], [...path, 'credential']);
+    if (id !== undefined && !credentialName.test(id)) {
+      to.add(
+        [...path, 'credential'],
+        // not quoted: it may well be the token itself, pasted into the wrong place
+        'must be the ID of a credential',
+        'letters, digits, ".", "_" and "-", not beginning with "."',
+      );
+    }
+    return { kind: 'credential', id: id ?? '' };
+  }
+  return {
+    kind: 'age',
+    path: to.path(members['age'], [...path, 'age']),
+    identities: readIdentities(members['identity'], [...path, 'identity'], to),
+  };
+}
+
+function readIdentities(value: Json | undefined, path: JsonPath, to: Collector): readonly string[] {
+  if (value === undefined) return defaultIdentities;
+  if (!Array.isArray(value)) return [to.path(value as Json, path)];
+  if (value.length === 0) to.add(path, 'must name at least one identity file');
+  return value.map((element: Json, index) => to.path(element, [...path, index]));
+}
+
+/** The member `fetch`. */
+export function readFetch(value: Json | undefined, to: Collector): FetchSettings {
+  const path = ['fetch'];
+  if (value === undefined) return defaultFetch;
+  const members = to.object(value, path, ['tries', 'timeout', 'retryEvery']);
+  if (!members) return defaultFetch;
+  let { tries } = defaultFetch;
+  const given = members['tries'];
+  if (given !== undefined) {
+    if (typeof given === 'number' && Number.isInteger(given) && given >= 1 && given <= 100) tries = given;
+    else to.add([...path, 'tries'], 'must be a whole number from 1 to 100');
+  }
+  const duration = (name: 'timeout' | 'retryEvery'): number =>
+    readDuration(members[name], [...path, name], defaultFetch[name], to);
+  return { tries, timeout: duration('timeout'), retryEvery: duration('retryEvery') };
+}
+
+function readDuration(value: Json | undefined, path: JsonPath, fallback: number, to: Collector): number {
+  if (value === undefined) return fallback;
+  const text = to.string(value, path);
+  if (text === undefined) return fallback;
+  const seconds = parseDuration(text);
+  // more than a year is a slip, and systemd's own arithmetic ends somewhere
+  if (seconds !== undefined && seconds >= 1 && seconds <= 31_449_600) return seconds;
+  to.add(path, 'must be a duration of one second to 52 weeks, such as "4min" or "1h 30min"');
+  return fallback;
+}

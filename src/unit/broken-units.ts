@@ -1,0 +1,89 @@
+import type { BrokenEntry } from '../domain/manifest.ts';
+import { serviceKey } from '../domain/service-name.ts';
+import { command, origin, secretsDirectory, unitName } from './common.ts';
+import type { Machine } from './context.ts';
+import { hardening } from './hardening.ts';
+import { dropInName } from './paths.ts';
+import { lineText } from './syntax.ts';
+import type { UnitFile } from './unit-file.ts';
+import { xSecretsSection, xSetting } from './x-secrets.ts';
+
+type Entry = Pick<BrokenEntry, 'name' | 'file'>;
+
+/** The drop-in of a service that must not start. */
+export function brokenDropIn({ name, file }: Entry, holdsConfig: boolean): UnitFile {
+  const secrets = unitName(name, 'secrets');
+  const chain = [secrets, ...(holdsConfig ? [unitName(name, 'config')] : [])].join(' ');
+  return {
+    path: `${name.name}.service.d/${dropInName}`,
+    source: file,
+    comments: [`The service is kept down: systemctl status ${secrets} says why.`],
+    sections: [
+      {
+        name: 'Unit',
+        settings: [
+          ...origin(file),
+          ['Requires', chain],
+          ['After', chain],
+          // the root directory always exists: an assertion that can never hold
+          ['AssertPathExists', '!/'],
+        ],
+      },
+    ],
+  };
+}
+
+/**
+ * `X-secrets.service` for a service that must not start: it fails with the reason.
+ *
+ * @param formerDirectories directories below /run that earlier editions of the entry had
+ */
+export function brokenSecretsUnit(
+  { name, file }: Entry,
+  messages: readonly string[],
+  machine: Machine,
+  formerDirectories: readonly string[],
+): UnitFile {
+  const more = messages.length > 1 ? `; and ${messages.length - 1} more` : '';
+  return {
+    path: unitName(name, 'secrets'),
+    source: file,
+    sections: [
+      {
+        name: 'Unit',
+        settings: [
+          // here it is seen in every state: the unit may have been active before the entry broke
+          ['Description', lineText(`${name.name}.service is kept down: ${messages[0] ?? ''}${more}`)],
+          ...origin(file),
+          ['StopWhenUnneeded', 'yes'],
+          ['StartLimitIntervalSec', '0'],
+        ],
+      },
+      {
+        name: 'Service',
+        settings: [
+          ['Type', 'oneshot'],
+          ['RemainAfterExit', 'yes'],
+          ['TimeoutStartSec', '30s'],
+          ['RuntimeDirectory', [secretsDirectory(name), ...formerDirectories].join(' ')],
+          ['RuntimeDirectoryMode', '0700'],
+          ['ExecStart', command(machine, 'fetch', serviceKey(name))],
+        ],
+        block: hardening({
+          jit: false,
+          network: false,
+          home: 'yes',
+          umask: '0077',
+          privateUsers: machine.privateUsers,
+        }),
+      },
+      {
+        name: xSecretsSection,
+        settings: [
+          xSetting('Service', `${name.name}.service`),
+          ...messages.map((text) => xSetting('Error', text)),
+        ],
+      },
+    ],
+  };
+}

@@ -1,0 +1,56 @@
+import { companionName, directoryName, type ServiceName } from '../domain/service-name.ts';
+import type { Machine } from './context.ts';
+import { paths } from './paths.ts';
+import { escapeSpecifiers, quoteArgument, quotePath, quoteProgram } from './syntax.ts';
+import type { Setting } from './unit-file.ts';
+
+export const tokenUnitName = 'unit-secrets-token.service';
+
+/** What stands in every unit: where it comes from, and where it is described. */
+export function origin(file: string): readonly Setting[] {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: no setting can carry a control character
+  const path = /[\0-\x1f\x7f]/.test(file) ? paths.manifest : file;
+  return [
+    ['SourcePath', escapeSpecifiers(path)],
+    ['Documentation', 'man:unit-secrets-generator(8)'],
+  ];
+}
+
+/** A duration in seconds as systemd.time(7) has it. */
+export const seconds = (value: number): string => `${Number(value.toFixed(3))}s`;
+
+/** `X-secrets.service` and the like. */
+export function unitName(name: ServiceName, suffix: 'secrets' | 'config' | 'retry'): string {
+  return `${companionName(name, suffix)}.${suffix === 'retry' ? 'timer' : 'service'}`;
+}
+
+/** A command of this program. */
+export function command(machine: Pick<Machine, 'executable'>, ...args: readonly string[]): string {
+  return [quoteProgram(machine.executable), ...args.map(quoteArgument)].join(' ');
+}
+
+/** A list of paths, as in `RequiresMountsFor=`. */
+export function pathList(list: readonly string[]): string {
+  return [...new Set(list)].map(quotePath).join(' ');
+}
+
+/** Where a service's secrets are: relative to /run, as in `RuntimeDirectory=`. */
+export function secretsDirectory(name: ServiceName): string {
+  return `unit-secrets/secrets/${directoryName(name.name)}`;
+}
+
+/** The same for its rendered configuration, or for what shows that it is complete. */
+export function configDirectory(name: ServiceName): string {
+  return `unit-secrets/config/${directoryName(name.name)}`;
+}
+
+/** The same for the secrets that a service fetches itself. */
+export function inlineDirectory(name: ServiceName): string {
+  return `unit-secrets/inline/${directoryName(name.name)}`;
+}
+
+/** What orders a unit behind all that a fetch over the network can hope for. */
+export const networkOrdering: readonly Setting[] = [
+  ['Wants', 'network-online.target'],
+  ['After', 'network-online.target nss-lookup.target time-set.target'],
+];

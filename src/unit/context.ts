@@ -1,0 +1,18 @@
+import type { FetchSettings, ProviderSetting, Token } from '../domain/manifest.ts';
+
+/** What the generator has to know of the machine. */
+export interface Machine {
+  /** Absolute path of the program, called by the units. */
+  readonly executable: string;
+  /** What keeps secrets from being swapped. */
+  readonly memory: 'tmpfs-noswap' | 'ramfs';
+  /** Whether units can have user namespaces of their own; not within one, where some hosts forbid it. */
+  readonly privateUsers: boolean;
+}
+
+/** What all units share. */
+export interface UnitContext extends Machine {
+  readonly provider: ProviderSetting;
+  readonly token: Token;
+  readonly fetch: FetchSettings;
+}

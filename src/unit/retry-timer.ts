@@ -1,0 +1,41 @@
+import type { ServiceName } from '../domain/service-name.ts';
+import { origin, seconds, unitName } from './common.ts';
+import type { UnitContext } from './context.ts';
+import type { UnitFile } from './unit-file.ts';
+
+/**
+ * `X-retry.timer`: starts X again after its secrets could not be fetched; stops with X.
+ *
+ * @param starts what it starts, if not X itself
+ */
+export function retryTimer(
+  name: ServiceName,
+  file: string,
+  context: UnitContext,
+  starts = `${name.name}.service`,
+): UnitFile {
+  return {
+    path: unitName(name, 'retry'),
+    source: file,
+    sections: [
+      {
+        name: 'Unit',
+        settings: [
+          ['Description', `Start ${name.name}.service again after its secrets could not be fetched`],
+          ...origin(file),
+          ['PartOf', `${name.name}.service`],
+          ['StartLimitIntervalSec', '0'],
+        ],
+      },
+      {
+        name: 'Timer',
+        settings: [
+          ['OnActiveSec', seconds(context.fetch.retryEvery)],
+          ['AccuracySec', '1s'],
+          ['RemainAfterElapse', 'no'],
+          ['Unit', starts],
+        ],
+      },
+    ],
+  };
+}

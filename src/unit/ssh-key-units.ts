@@ -1,0 +1,148 @@
+import type { BrokenEntry, NamedValue, Service, SshKeys } from '../domain/manifest.ts';
+import { command, origin, secretsDirectory, unitName } from './common.ts';
+import type { Machine } from './context.ts';
+import { hardening } from './hardening.ts';
+import { escapeSpecifiers, quoteArgument } from './syntax.ts';
+import type { Setting, UnitFile } from './unit-file.ts';
+
+/** How long sshd may have to wait for keys, all in all, in seconds; and what of it the fetch itself may take. */
+export const sshKeyTimeouts = { start: 28, fetch: 25 } as const;
+
+/** What wants a user's keys: never sshd the other way round, which must come up without them. */
+const wantedBy = ['multi-user.target', 'ssh.service', 'sshd.service'];
+
+/** A user's keys as the service that they are fetched for: `ssh-key-setup@U`, with credentials. */
+export function sshKeyService(keys: SshKeys): Service {
+  const credentials: NamedValue[] = [];
+  if (keys.privateKey !== undefined) credentials.push(['private-key', keys.privateKey]);
+  if (keys.publicKey !== undefined) credentials.push(['public-key', keys.publicKey]);
+  const { name, file } = keys;
+  return { name, file, environment: [], credentials, files: [], configs: [], inline: false };
+}
+
+/** `ssh-key-setup@U.service`: runs as U, so that no link in U's home leads it anywhere that U could not go. */
+export function sshKeyUnit(keys: SshKeys, marker: string, machine: Machine): UnitFile {
+  const { name, user, authorize, keyFile } = keys;
+  const state = `/run/${secretsDirectory(name)}`;
+  const install = command(
+    machine,
+    'install-keys',
+    ...(authorize ? ['--authorize'] : []),
+    ...(keyFile === undefined ? [] : [`--file=${keyFile}`]),
+    user,
+  );
+  return setupUnit(
+    keys,
+    [
+      ['OnFailure', unitName(name, 'retry')],
+      ['AssertPathExists', `${state}/${marker}`],
+    ],
+    [
+      ['User', escapeSpecifiers(user)],
+      ...sshKeyService(keys).credentials.map(
+        ([id]) => ['LoadCredential', `${id}:${state}/credentials/${id}`] as const,
+      ),
+      ['ExecStart', install],
+    ],
+    hardening({
+      jit: false,
+      network: false,
+      home: 'no',
+      umask: '0077',
+      privateUsers: machine.privateUsers,
+    }),
+  );
+}
+
+/** The name of the unit below, which the retry timer starts instead of the setup. */
+export function sshKeyRetryName({ name }: SshKeys): string {
+  return unitName(name, 'retry').replace(/\.timer$/, '.service');
+}
+
+/**
+ * `ssh-key-setup-retry@U.service`: starts the setup again once the keys could be fetched. Whatever starts
+ * the setup holds up a start of sshd; retries that started it at once, of several users in turn, would do so
+ * for as long as the provider cannot be reached. This one waits for the keys instead, and sshd not for it.
+ */
+export function sshKeyRetryUnit(keys: SshKeys, machine: Machine): UnitFile {
+  const { name, user, file } = keys;
+  const secrets = unitName(name, 'secrets');
+  return {
+    path: sshKeyRetryName(keys),
+    source: file,
+    sections: [
+      {
+        name: 'Unit',
+        settings: [
+          [
+            'Description',
+            escapeSpecifiers(`Put the SSH keys of ${user} in place now that they can be fetched`),
+          ],
+          ...origin(file),
+          ['StartLimitIntervalSec', '0'],
+          ['Requires', secrets],
+          ['After', secrets],
+        ],
+      },
+      {
+        name: 'Service',
+        settings: [
+          ['Type', 'oneshot'],
+          ['TimeoutStartSec', '1min'],
+          ['TimeoutStopSec', '10s'],
+          // without a path: systemd knows where its own programs are
+          ['ExecStart', `systemctl start ${quoteArgument(`${name.name}.service`)}`],
+        ],
+        block: hardening({
+          jit: false,
+          network: false,
+          home: 'yes',
+          umask: '0077',
+          privateUsers: machine.privateUsers,
+        }),
+      },
+    ],
+  };
+}
+
+/** `ssh-key-setup@U.service` for an entry with an error: its secrets unit fails with the reason, and so does it. */
+export function brokenSshKeyUnit(entry: BrokenEntry & { readonly user: string }): UnitFile {
+  return setupUnit(entry, [['AssertPathExists', '!/']], [['ExecStart', '/bin/false']]);
+}
+
+function setupUnit(
+  { name, user, file }: Pick<SshKeys, 'name' | 'user' | 'file'>,
+  unit: readonly Setting[],
+  service: readonly Setting[],
+  block?: string,
+): UnitFile {
+  const secrets = unitName(name, 'secrets');
+  return {
+    path: `${name.name}.service`,
+    source: file,
+    sections: [
+      {
+        name: 'Unit',
+        settings: [
+          ['Description', escapeSpecifiers(`Put the SSH keys of ${user} in place`)],
+          ...origin(file),
+          ['StartLimitIntervalSec', '0'],
+          ['Requires', secrets],
+          ['After', `${secrets} remote-fs.target nss-user-lookup.target`],
+          ['Before', 'sshd.service ssh.service'],
+          ...unit,
+        ],
+      },
+      {
+        name: 'Service',
+        settings: [['Type', 'oneshot'], ['TimeoutStartSec', '30s'], ['TimeoutStopSec', '10s'], ...service],
+        ...(block === undefined ? {} : { block }),
+      },
+    ],
+  };
+}
+
+/** The links by which a user's keys are set up at boot. */
+export function sshKeyLinks(unit: string): { readonly path: string; readonly target: string }[] {
+  return wantedBy.map((wanting) => ({ path: `${wanting}.wants/${unit}`, target: `../${unit}` }));
+}

@@ -1,0 +1,36 @@
+import type { Service } from '../domain/manifest.ts';
+import type { UnitContext } from './context.ts';
+import type { Setting } from './unit-file.ts';
+import { xSetting } from './x-secrets.ts';
+
+const octal = (mode: number): string => mode.toString(8).padStart(4, '0');
+
+/**
+ * `[X-Secrets]`: all that fetch mode has to know, so that what runs is what `systemctl cat` shows. The
+ * marker's name is a digest of this text, hence nothing in it may vary without need.
+ *
+ * - `Environment="NAME=VALUE"`, `Credential="ID=VALUE"`, `File="MODE NAME=VALUE"`
+ * - `Config="MODE FORMAT NAME=TEMPLATE"`, and for what only its template can use `ConfigValue="CONFIG NAME=VALUE"`
+ */
+export function xSecretsSettings(service: Service, context: UnitContext): Setting[] {
+  const { provider, fetch } = context;
+  const settings = [xSetting('Service', `${service.name.name}.service`), xSetting('Provider', provider.type)];
+  if (provider.type === 'age-vault') {
+    settings.push(xSetting('Vault', provider.path));
+    for (const path of provider.identities) settings.push(xSetting('Identity', path));
+  }
+  settings.push(xSetting('Tries', String(fetch.tries)), xSetting('Timeout', String(fetch.timeout)));
+  if (service.group !== undefined) settings.push(xSetting('Group', service.group));
+  if (service.runtimeDirectory !== undefined)
+    settings.push(xSetting('RuntimeDirectory', service.runtimeDirectory));
+  for (const [name, value] of service.environment) settings.push(xSetting('Environment', `${name}=${value}`));
+  for (const [id, value] of service.credentials) settings.push(xSetting('Credential', `${id}=${value}`));
+  for (const { name, value, mode } of service.files)
+    settings.push(xSetting('File', `${octal(mode)} ${name}=${value}`));
+  for (const { name, template, format, mode, values } of service.configs) {
+    settings.push(xSetting('Config', `${octal(mode)} ${format} ${name}=${template}`));
+    for (const [variable, value] of values)
+      settings.push(xSetting('ConfigValue', `${name} ${variable}=${value}`));
+  }
+  return settings;
+}
