@@ -57,6 +57,14 @@ test('of every argument and value it is known what to complete it to (else say s
   expect(names.filter((name) => kinds[name] === undefined)).toEqual([]);
 });
 
+test('options that turn something off take no value', () => {
+  const off = commands
+    .flatMap(({ options }) => options)
+    .filter(({ flags }) => flags.at(-1)?.startsWith('--no-'));
+  expect(off.length).toBeGreaterThan(0);
+  expect(off.filter(({ value }) => value !== undefined)).toEqual([]);
+});
+
 test('what the help does not show is not completed', () => {
   expect(commands.map(({ path }) => path)).toContain('token open');
   expect(commands.map(({ path }) => path)).not.toContain('token wipe');

@@ -71,7 +71,7 @@ function describe(command: Command, path: string): DescribedCommand {
     options: help.visibleOptions(command).map((option) => ({
       flags: [option.short, option.long].filter((flag) => flag !== undefined),
       description: option.description,
-      value: option.isBoolean() || option.negate ? undefined : describeValue(option.attributeName(), option),
+      value: option.required || option.optional ? describeValue(option.attributeName(), option) : undefined,
     })),
     arguments: command.registeredArguments.map((argument) => ({
       name: argument.name(),
