@@ -5,6 +5,8 @@ import type { UnitFile } from './unit-file.ts';
 
 /** `X-retry.timer`: starts X again after its secrets could not be fetched; stops with X. */
 export function retryTimer(name: ServiceName, file: string, context: UnitContext): UnitFile {
+  // by index: to spread short lists costs more than all the rest, in a program that runs for 10 ms
+  const from = origin(file);
   return {
     path: unitName(name, 'retry'),
     source: file,
@@ -13,7 +15,8 @@ export function retryTimer(name: ServiceName, file: string, context: UnitContext
         name: 'Unit',
         settings: [
           ['Description', `Start ${name.name}.service again after its secrets could not be fetched`],
-          ...origin(file),
+          from[0],
+          from[1],
           ['PartOf', `${name.name}.service`],
           ['StartLimitIntervalSec', '0'],
         ],

@@ -99,7 +99,7 @@ describe('generate', () => {
     const { exitCode, stderr, output } = generate({ [manifestPath]: manifest({ app: some, bad: {} }) });
     expect(exitCode).toBe(exitCodes.problems);
     expect(stderr.split('\n')[0]).toBe(
-      `${manifestPath}:1:73: $.services.bad: the service is given nothing (add "environment")`,
+      `${manifestPath}:1:73: $.services.bad: the service is given nothing (add "environment", "credentials", "files", "configs" or several)`,
     );
     expect(readdirSync(output)).toContain('app-secrets.service');
   });
