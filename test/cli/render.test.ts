@@ -163,7 +163,12 @@ describe('render', () => {
 
 describe('a fetch for templates', () => {
   test.each([
-    ['is missing', undefined, exitCodes.noInput, /\/t\.yaml: the template does not exist \(the manifest names it under "configs"\)/],
+    [
+      'is missing',
+      undefined,
+      exitCodes.noInput,
+      /\/t\.yaml: the template does not exist \(the manifest names it under "configs"\)/,
+    ],
     [
       'has an undeclared name',
       'a: 1\nb: ${NOBODY}\n',
