@@ -177,7 +177,8 @@ function read<T>(
   to.service = unit.ok ? unit.name.name : key;
   if (unit.ok) {
     const entry = work(unit.name);
-    entries.push({ key, path, name: unit.name, entry, to, problems: to.problems.slice(first) });
+    const problems = to.problems.length > first ? to.problems.slice(first) : [];
+    entries.push({ key, path, name: unit.name, entry, to, problems });
   } else to.add(path, unit.message, undefined, 'name');
   to.service = undefined;
 }
@@ -291,7 +292,9 @@ function spoil(part: Part): void {
 }
 
 function usable<T>(entries: readonly EntryOf<T>[]): T[] {
-  const broken = new Set(entries.filter(({ problems }) => problems.length > 0).map(({ name }) => name.name));
+  const unfit = entries.filter(({ problems }) => problems.length > 0);
+  if (unfit.length === 0) return entries.map(({ entry }) => entry);
+  const broken = new Set(unfit.map(({ name }) => name.name));
   return entries.filter(({ name }) => !broken.has(name.name)).map(({ entry }) => entry);
 }
 

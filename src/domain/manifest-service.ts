@@ -11,6 +11,7 @@ const deliveries = ['environment', 'credentials', 'files', 'configs'];
 const members = [...deliveries, 'group', 'dynamicUser', 'runtimeDirectory'];
 /** No wider than this: rw for root, r for the group. */
 const widestMode = 0o640;
+const none: readonly never[] = [];
 const longestName = 255;
 const fileNameHint = 'letters, digits, ".", "_" and "-", not beginning with "."';
 
@@ -22,17 +23,18 @@ export function readService(
   provider: ProviderSetting['type'],
   to: Collector,
 ): Service {
-  const nothing: Service = {
-    name,
-    file: to.file,
-    environment: [],
-    credentials: [],
-    files: [],
-    configs: [],
-    inline: false,
-  };
   const entry = to.object(value, path, members);
-  if (!entry) return nothing;
+  if (!entry) {
+    return {
+      name,
+      file: to.file,
+      environment: none,
+      credentials: none,
+      files: none,
+      configs: none,
+      inline: false,
+    };
+  }
   // a member that is not known is told above, and was meant to be one of these
   const misnamed = Object.keys(entry).some((member) => !members.includes(member));
   if (!misnamed && !deliveries.some((delivery) => entry[delivery] !== undefined)) {
@@ -42,18 +44,24 @@ export function readService(
   const directory = entry['runtimeDirectory'];
   const runtimeDirectory =
     directory === undefined ? undefined : readDirectory(directory, [...path, 'runtimeDirectory'], to);
+  const { environment, credentials, files, configs } = entry;
+  // most entries have one of them, and paths are for those only
   const service: Service = {
-    ...nothing,
-    environment: named(
-      entry['environment'],
-      [...path, 'environment'],
-      variableName,
-      environmentValueProblem,
-      to,
-    ),
-    credentials: named(entry['credentials'], [...path, 'credentials'], credentialId, textProblem, to),
-    files: readFiles(entry['files'], [...path, 'files'], group === undefined ? 0o400 : 0o440, to),
-    configs: readConfigs(entry['configs'], [...path, 'configs'], to),
+    name,
+    file: to.file,
+    environment:
+      environment === undefined
+        ? none
+        : named(environment, [...path, 'environment'], variableName, environmentValueProblem, to),
+    credentials:
+      credentials === undefined
+        ? none
+        : named(credentials, [...path, 'credentials'], credentialId, textProblem, to),
+    files:
+      files === undefined
+        ? none
+        : readFiles(files, [...path, 'files'], group === undefined ? 0o400 : 0o440, to),
+    configs: configs === undefined ? none : readConfigs(configs, [...path, 'configs'], to),
     ...(group === undefined ? {} : { group }),
     ...(runtimeDirectory === undefined ? {} : { runtimeDirectory }),
     inline: entry['dynamicUser'] !== undefined,
@@ -102,8 +110,12 @@ function named(
   if (value === undefined) return values;
   const entries = to.object(value, path);
   for (const name of Object.keys(entries ?? {})) {
-    checkName(name, [...path, name], rule, to);
-    const text = to.value(entries?.[name], [...path, name], quotedIfOdd(name), problemOf);
+    const at = [...path, name];
+    checkName(name, at, rule, to);
+    const text = to.value(entries?.[name], at, name, (_, part) =>
+      // the name is quoted for the message only: nearly no value has a problem
+      problemOf(name, part) === undefined ? undefined : problemOf(quotedIfOdd(name), part),
+    );
     if (text !== undefined) values.push([name, text]);
   }
   return values;
@@ -250,6 +262,7 @@ function readInline(
 
 /** A service's credentials share one directory, whatever they are made from. */
 function checkCredentialIds(service: Service, path: JsonPath, to: Collector): void {
+  if (service.files.length === 0 && service.configs.length === 0) return;
   const owners = new Map(service.credentials.map(([id]) => [id, 'credentials']));
   const claim = (kind: string, { name, credential }: SecretFile | ConfigFile): void => {
     if (!credential) return;

@@ -21,12 +21,17 @@ import { xSecretsSettings } from './x-secrets-settings.ts';
 export function serviceDropIn(service: Service, marker: string): UnitFile {
   const { name, configs } = service;
   const secrets = unitName(name, 'secrets');
-  const chain = [secrets, ...(configs.length > 0 ? [unitName(name, 'config')] : [])].join(' ');
+  const chain = configs.length > 0 ? `${secrets} ${unitName(name, 'config')}` : secrets;
   const state = `/run/${secretsDirectory(name)}`;
-  const assertions: readonly Setting[] = [
+  const from = origin(service.file);
+  const unit: Setting[] = [
+    from[0],
+    from[1],
+    ['Requires', chain],
+    ['After', chain],
     ['AssertPathExists', `${state}/${marker}`],
-    ...(configs.length > 0 ? [['AssertPathExists', `/run/${configDirectory(name)}/${marker}`] as const] : []),
   ];
+  if (configs.length > 0) unit.push(['AssertPathExists', `/run/${configDirectory(name)}/${marker}`]);
   return {
     path: `${name.name}.service.d/${dropInName}`,
     source: service.file,
@@ -38,7 +43,7 @@ export function serviceDropIn(service: Service, marker: string): UnitFile {
     sections: [
       {
         name: 'Unit',
-        settings: [...origin(service.file), ['Requires', chain], ['After', chain], ...assertions],
+        settings: unit,
       },
       { name: 'Service', settings: handedOver(service, state) },
     ],
@@ -50,14 +55,16 @@ function handedOver(service: Service, state: string): Setting[] {
   const { environment, credentials, files, configs, runtimeDirectory } = service;
   // for people and programs that look there, environment and files are in a directory of the service's name
   const directory = runtimeDirectory === undefined ? state : `/run/${runtimeDirectory}`;
-  const given = (from: string) => (file: { readonly name: string; readonly credential: boolean }) =>
-    file.credential ? [['LoadCredential', `${file.name}:${from}/${file.name}`] as const] : [];
-  return [
-    ...(environment.length > 0 ? [['EnvironmentFile', `${directory}/env`] as const] : []),
-    ...credentials.map(([id]) => ['LoadCredential', `${id}:${state}/credentials/${id}`] as const),
-    ...files.flatMap(given(`${directory}/files`)),
-    ...configs.flatMap(given(renderedDirectory(service))),
-  ];
+  const settings: Setting[] = [];
+  if (environment.length > 0) settings.push(['EnvironmentFile', `${directory}/env`]);
+  for (const [id] of credentials) settings.push(['LoadCredential', `${id}:${state}/credentials/${id}`]);
+  const give = (from: string, list: readonly { readonly name: string; readonly credential: boolean }[]) => {
+    for (const { name, credential } of list)
+      if (credential) settings.push(['LoadCredential', `${name}:${from}/${name}`]);
+  };
+  give(`${directory}/files`, files);
+  if (configs.length > 0) give(renderedDirectory(service), configs);
+  return settings;
 }
 
 /** The drop-in of a service that fetches its secrets itself, in its own context. */
