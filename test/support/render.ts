@@ -292,6 +292,9 @@ export interface Tried {
 const cases = Number(process.env['RENDER_CASES'] ?? 20_000);
 const secretsPerSample = 5;
 
+/** How long a property may take, in milliseconds. */
+export const patience = 120_000 * Math.max(1, cases / 20_000);
+
 /**
  * Renders generated samples, each with several sets of secrets, until at least `RENDER_CASES` were rendered.
  * Every result must read as the sample does with the secrets in it; two keys that become one must be refused;

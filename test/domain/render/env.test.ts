@@ -4,7 +4,16 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { env } from '../../../src/domain/render/env.ts';
 import { parseEnvironmentFile } from '../../support/environment-file.ts';
-import { problemsIn, rendered, renderWith, sample, secret, secrets, tryAll } from '../../support/render.ts';
+import {
+  patience,
+  problemsIn,
+  rendered,
+  renderWith,
+  sample,
+  secret,
+  secrets,
+  tryAll,
+} from '../../support/render.ts';
 
 describe('a value in an environment file', () => {
   test.each([
@@ -131,14 +140,18 @@ const file = fc
   .tuple(fc.array(line), fc.constantFrom('\n', '\r\n'))
   .map(([lines, end]) => sample(lines.map((one) => `${one}${end}`).join('')));
 
-test('systemd reads any template with any values as the template, with exactly the values', () => {
-  tryAll({
-    format: 'env',
-    samples: file,
-    readers: [(text) => new Map(parseEnvironmentFile(text) ?? [])],
-    refusable: (_, values) => /\0|\p{Noncharacter_Code_Point}/u.test(Object.values(values).join('')),
-  });
-});
+test(
+  'systemd reads any template with any values as the template, with exactly the values',
+  () => {
+    tryAll({
+      format: 'env',
+      samples: file,
+      readers: [(text) => new Map(parseEnvironmentFile(text) ?? [])],
+      refusable: (_, values) => /\0|\p{Noncharacter_Code_Point}/u.test(Object.values(values).join('')),
+    });
+  },
+  patience,
+);
 
 test('a shell reads the values likewise, where the template is written for one', () => {
   const template = 'A=${A}\nB="x ${B}"\nC=\'${C}\'\n';

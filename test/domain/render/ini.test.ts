@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { parse } from 'ini';
 import { describe, expect, test } from 'vitest';
 import {
+  patience,
   problemsIn,
   rendered,
   renderWith,
@@ -128,33 +129,41 @@ const mostlyTame = fc.oneof(
   { weight: 1, arbitrary: secrets },
 );
 
-test('npm’s ini reads what is rendered as the template, with exactly the values', () => {
-  tryAll({
-    format: 'ini',
-    samples: files(true),
-    readers: [(text) => asText(parse(text))],
-    secrets: mostlyTame,
-    refusable: (reason, values) =>
-      /cannot stand here: /.test(reason) &&
-      !Object.values(values).every((value) => /^[A-Za-z0-9.:=-]+$/.test(value)),
-  });
-});
+test(
+  'npm’s ini reads what is rendered as the template, with exactly the values',
+  () => {
+    tryAll({
+      format: 'ini',
+      samples: files(true),
+      readers: [(text) => asText(parse(text))],
+      secrets: mostlyTame,
+      refusable: (reason, values) =>
+        /cannot stand here: /.test(reason) &&
+        !Object.values(values).every((value) => /^[A-Za-z0-9.:=-]+$/.test(value)),
+    });
+  },
+  patience,
+);
 
-test('so does Python’s configparser, of what has no quotes', () => {
-  const tried = tryAll({
-    format: 'ini',
-    samples: files(false),
-    secrets: mostlyTame,
-    refusable: (reason) => /cannot stand here: /.test(reason),
-  });
-  const reader = `
+test(
+  'so does Python’s configparser, of what has no quotes',
+  () => {
+    const tried = tryAll({
+      format: 'ini',
+      samples: files(false),
+      secrets: mostlyTame,
+      refusable: (reason) => /cannot stand here: /.test(reason),
+    });
+    const reader = `
 import configparser
 def read(text):
     parser = configparser.ConfigParser()
     parser.read_string(text)
     return {name: dict(parser[name]) for name in parser.sections()}`;
-  expect(wrongToPython(reader, tried)).toEqual([]);
-});
+    expect(wrongToPython(reader, tried)).toEqual([]);
+  },
+  patience,
+);
 
 test('so does git', () => {
   for (const [{ template, plain }, values] of fc.sample(fc.tuple(files(true), secrets), 400)) {

@@ -2,7 +2,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseJsonTree } from '../../../src/domain/json-tree.ts';
-import { problemsIn, rendered, renderWith, sample, tryAll, wrongToPython } from '../../support/render.ts';
+import {
+  patience,
+  problemsIn,
+  rendered,
+  renderWith,
+  sample,
+  tryAll,
+  wrongToPython,
+} from '../../support/render.ts';
 
 describe('a value in JSON', () => {
   test.each([
@@ -74,12 +82,16 @@ const { document } = fc.letrec<{ document: string; value: string }>((tie) => ({
   ),
 }));
 
-test('any template with any values reads as the template does, with exactly the values', () => {
-  // not JSON.parse, which confuses names (docs/notes/node.md)
-  const readers = [(text: string) => parseJsonTree(text).value];
-  const tried = tryAll({ format: 'json', samples: document.map(sample), readers });
-  expect(wrongToPython('def read(text): return json.loads(text)', tried)).toEqual([]);
-});
+test(
+  'any template with any values reads as the template does, with exactly the values',
+  () => {
+    // not JSON.parse, which confuses names (docs/notes/node.md)
+    const readers = [(text: string) => parseJsonTree(text).value];
+    const tried = tryAll({ format: 'json', samples: document.map(sample), readers });
+    expect(wrongToPython('def read(text): return json.loads(text)', tried)).toEqual([]);
+  },
+  patience,
+);
 
 test('a megabyte of template with a thousand placeholders, and a value of a megabyte, are rendered', () => {
   const rows = Array.from({ length: 1000 }, (_, i) => `"k${i}": ["\${A}", "${'x'.repeat(1000)}"]`);

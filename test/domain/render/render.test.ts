@@ -64,6 +64,34 @@ test('every problem is found, not only the first', () => {
   expect(result.ok ? [] : result.problems.map(({ position }) => position.line)).toEqual([1, 2]);
 });
 
+test('digits beside placeholders, and in values, are digits', () => {
+  const digits = fc.constantFrom('8', '0', '1', '7', '80000', '800001', '8000011', '000');
+  const piece = fc.oneof(digits, fc.constantFrom('${A}', '${B}', '{{ op://v/i/C }}'));
+  const quoted: readonly (readonly [FormatName, string])[] = [
+    ['json', '["<>"]'],
+    ['yaml', '- "<>"\n'],
+    ['toml', 'a = "<>"\n'],
+    ['ini', 'a = "<>"\n'],
+    ['env', 'A="<>"\n'],
+  ];
+  fc.assert(
+    fc.property(
+      fc.array(piece),
+      digits,
+      digits,
+      digits,
+      fc.constantFrom(...quoted),
+      (pieces, A, B, C, one) => {
+        const [format, document] = one;
+        const template = document.replace('<>', () => pieces.join(''));
+        const plain = template.replaceAll('${A}', A).replaceAll('${B}', B).replaceAll('{{ op://v/i/C }}', C);
+        expect(rendered(format, template, { A, B, C })).toBe(plain);
+      },
+    ),
+    { numRuns: 2000 },
+  );
+});
+
 test('problems show no value', () => {
   const value = fc.tuple(secret, secret).map((parts) => parts.join('Gq7#"\n'));
   const templates = ['${A}: 1', 'k: ${A:number}', '"${A}"', 'k = ${A}', '[${A}]', 'K="${A}"', 'k = "${A}"'];
