@@ -11,7 +11,13 @@ import {
   requireRecipients,
 } from '../effects/age-recipients.ts';
 import { sealAge } from '../effects/age-seal.ts';
-import { createFile, isThere, replaceFile, requireWritable } from '../effects/atomic-file.ts';
+import {
+  createFile,
+  isThere,
+  makeDirectoryOf,
+  replaceFile,
+  requireWritable,
+} from '../effects/atomic-file.ts';
 import { log } from '../effects/journal-log.ts';
 import { readSecret } from '../effects/prompt.ts';
 import { permanentFailure } from '../effects/read-limited.ts';
@@ -37,6 +43,7 @@ export function tokenSealCommand(options: TokenSealOptions): Promise<ExitCode> {
     const path = options.output ?? defaultOutput(token, options.root);
     // before anything is asked
     refuseToOverwrite(path, options.force);
+    if (options.output === undefined) makeDirectoryOf(path);
     requireWritable(path);
     const identities = tokenIdentities(token).map((identity) => options.root + identity);
     const recipients = await recipientsOf(options, identities);

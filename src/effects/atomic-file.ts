@@ -8,6 +8,7 @@ import {
   fsyncSync,
   linkSync,
   lstatSync,
+  mkdirSync,
   openSync,
   readFileSync,
   realpathSync,
@@ -31,6 +32,19 @@ export function isThere(path: string): boolean {
     return true;
   } catch {
     return false;
+  }
+}
+
+/**
+ * Makes the directory of a file, 0755, if it is not there.
+ *
+ * @throws FailureError with 73
+ */
+export function makeDirectoryOf(path: string): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+  } catch (error) {
+    throw writeFailure(path, error);
   }
 }
 
