@@ -237,6 +237,21 @@ describe('recipients', () => {
     expect(stderr).toMatch(/names ssh-ed25519 \(tag \S+\) in "\$recipients", and is not encrypted for that/);
   });
 
+  test('nor do native ones, of which only the number can be told', () => {
+    const root = hostWithKeys(['ed25519']);
+    const [kept, gone] = ['kept', 'gone'].map((name) => {
+      const path = join(root, name);
+      execFileSync('age-keygen', ['-o', path], { stdio: 'ignore' });
+      return execFileSync('age-keygen', ['-y', path], { encoding: 'utf8' }).trim();
+    }) as [string, string];
+    vault(root, 'init', '--recipient', kept, '--recipient', gone);
+    expect(set(root, 'op://v/i/f', 'x')).toEqual(ok);
+    sealByHand(root, content(root), join(root, ed25519Path), kept);
+    const { exitCode, stderr } = set(root, 'op://v/i/f', 'y');
+    expect(exitCode).toBe(exitCodes.configuration);
+    expect(stderr).toContain(`names ${kept}, ${gone} in "$recipients", and is not encrypted for that`);
+  });
+
   test('are given and taken away with edit', () => {
     const root = hostWithKeys(['ed25519']);
     const admin = makeKey(join(temporaryDirectory(), 'admin'));
