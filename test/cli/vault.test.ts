@@ -223,8 +223,10 @@ describe('recipients', () => {
     expect(readFileSync(join(root, vaultFile)).equals(before)).toBe(true);
     expect(set(root, 'op://v/i/g', 'y', '--recipient', native, '--recipient', `${admin}.pub`)).toEqual(ok);
     expect(set(root, 'op://v/i/h', 'z')).toEqual(ok);
-    for (const key of [admin, identity])
+    for (const key of [admin, identity]) {
       expect(content(root, key)).toMatchObject({ v: { i: { g: 'y', h: 'z' } } });
+      expect(vault(root, 'get', 'op://v/i/h', '--identity', key).stdout).toBe('z\n');
+    }
   });
 
   test('that somebody took away by hand do not come back', () => {
