@@ -11,7 +11,13 @@ import {
   requireRecipients,
 } from '../effects/age-recipients.ts';
 import { sealAge } from '../effects/age-seal.ts';
-import { createFile, isThere, replaceFile } from '../effects/atomic-file.ts';
+import {
+  createFile,
+  isThere,
+  makeDirectoryOf,
+  replaceFile,
+  requireWritable,
+} from '../effects/atomic-file.ts';
 import { log } from '../effects/journal-log.ts';
 import { readSecret } from '../effects/prompt.ts';
 import { permanentFailure } from '../effects/read-limited.ts';
@@ -35,7 +41,10 @@ export function tokenSealCommand(options: TokenSealOptions): Promise<ExitCode> {
   return toExitCode(async () => {
     const { token } = await readHostSettings(options.root);
     const path = options.output ?? defaultOutput(token, options.root);
+    // before anything is asked
     refuseToOverwrite(path, options.force);
+    if (options.output === undefined) makeDirectoryOf(path);
+    requireWritable(path);
     const identities = tokenIdentities(token).map((identity) => options.root + identity);
     const recipients = await recipientsOf(options, identities);
 
@@ -62,7 +71,6 @@ function defaultOutput(token: Token, root: string): string {
   });
 }
 
-/** Before anything is asked. */
 function refuseToOverwrite(path: string, force: boolean): void {
   if (force || !isThere(path)) return;
   throw permanentFailure(exitCodes.cannotCreate, path, 'exists already', 'to replace it, use --force');

@@ -18,6 +18,7 @@ import {
   rewrite,
   whileLocked,
 } from '../effects/age-vault-file.ts';
+import { requireWritable } from '../effects/atomic-file.ts';
 import { log } from '../effects/journal-log.ts';
 import { canAsk, readSecret } from '../effects/prompt.ts';
 import { type EditedText, openInMemory } from '../effects/ram-editor.ts';
@@ -33,6 +34,7 @@ export function vaultEditCommand(options: VaultWriteOptions): Promise<ExitCode> 
     const place = await vaultPlace(options);
     await whileLocked(place.path, async () => {
       const opened = await openAgeVault(place);
+      requireWritable(place.path);
       const { recipients, unknown } = await presumedRecipients(place, opened);
       if (unknown.length > 0) {
         log(

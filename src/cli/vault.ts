@@ -21,7 +21,7 @@ import {
   knownRecipients,
   openAgeVault,
 } from '../effects/age-vault-file.ts';
-import { isThere } from '../effects/atomic-file.ts';
+import { isThere, makeDirectoryOf, requireWritable } from '../effects/atomic-file.ts';
 import { log } from '../effects/journal-log.ts';
 import { readSecret } from '../effects/prompt.ts';
 import { permanentFailure } from '../effects/read-limited.ts';
@@ -68,6 +68,7 @@ export function vaultInitCommand(
     const own = options.host ? await hostRecipients(identities) : [];
     const recipients = distinct([...own, ...options.recipients.flatMap(readRecipientOption)]);
     requireRecipients(recipients, identities);
+    if (options.vault === undefined) makeDirectoryOf(path);
     await createAgeVault(path, recipients, options.armor);
     log('info', `made ${path}`);
     log('info', `it can be opened by ${recipients.map(describeRecipient).join(', ')}`);
@@ -105,6 +106,7 @@ export function vaultSetCommand(reference: string, options: VaultWriteOptions): 
     const place = await vaultPlace(options);
     // before anything is asked: the vault opens, can be written again, and the reference can be set
     const opened = await openAgeVault(place);
+    requireWritable(place.path);
     accept(setInAgeVault(opened.vault, reference, ''));
     await knownRecipients(place, opened, options.recipients.flatMap(readRecipientOption));
     const value = fieldValue(await readSecret(`value of ${reference}`));

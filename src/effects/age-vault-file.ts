@@ -94,8 +94,6 @@ function seal(vault: AgeVault, recipients: readonly Recipient[], armored: boolea
  * @throws FailureError; 75 if it stays locked, 73 if it cannot be locked
  */
 export async function whileLocked<T>(path: string, work: () => Promise<T>): Promise<T> {
-  const failure = (message: string, hint: string): FailureError =>
-    new FailureError({ class: 'transient', exitCode: exitCodes.temporaryFailure, message, hint });
   let target: string;
   try {
     target = realpathSync(path);
@@ -112,7 +110,14 @@ export async function whileLocked<T>(path: string, work: () => Promise<T>): Prom
       'is its directory writable?',
     );
   });
-  if (!release) throw failure(`${path}: is being changed by somebody else`, `they hold ${target}.lock`);
+  if (!release) {
+    throw new FailureError({
+      class: 'transient',
+      exitCode: exitCodes.temporaryFailure,
+      message: `${path}: is being changed by somebody else`,
+      hint: `they hold ${target}.lock`,
+    });
+  }
   try {
     return await work();
   } finally {
@@ -144,8 +149,8 @@ export async function knownRecipients(
       'name it with --recipient, so that it is kept; or leave it out for good with "vault edit"',
     );
   }
-  const surplus = own.filter((recipient) => !stanzas.some((stanza) => isOf(stanza, recipient)));
-  if (named !== undefined && surplus.length > 0) {
+  const surplus = withoutStanza(named ?? [], stanzas);
+  if (surplus.length > 0) {
     throw permanentFailure(
       exitCodes.configuration,
       path,
@@ -191,6 +196,15 @@ function unaccounted(stanzas: readonly AgeStanza[], recipients: readonly Recipie
     if (stanza.type === 'X25519') return native-- <= 0;
     return !recipients.some((recipient) => isOf(stanza, recipient));
   });
+}
+
+/** The recipients that no stanza is for; where native ones are too many, it may be any of them. */
+function withoutStanza(recipients: readonly Recipient[], stanzas: readonly AgeStanza[]): Recipient[] {
+  const native = recipients.filter(({ stanza }) => stanza.tag === undefined);
+  const tooMany = native.length > stanzas.filter(({ type }) => type === 'X25519').length;
+  return recipients.filter((recipient) =>
+    recipient.stanza.tag === undefined ? tooMany : !stanzas.some((stanza) => isOf(stanza, recipient)),
+  );
 }
 
 function isOf(stanza: AgeStanza, { stanza: { type, tag } }: Recipient): boolean {

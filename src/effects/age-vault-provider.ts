@@ -3,7 +3,6 @@ import { exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
 import { formatProblem } from '../domain/problem.ts';
 import type { Provider } from '../domain/provider.ts';
-import { openAgeFile } from './age-open.ts';
 
 type ReadableAgeVault = AgeVaultResult & { readonly ok: true };
 
@@ -23,6 +22,8 @@ export function ageVaultProvider(options: {
 }): Provider {
   return {
     async resolve(references) {
+      // who asks 1Password does not need age
+      const { openAgeFile } = await import('./age-open.ts');
       const { plaintext } = await openAgeFile({ ...options, purpose: 'vault' });
       const { vault } = readAgeVault(plaintext, options.path);
       return new Map(references.map((reference) => [reference, resolveInAgeVault(vault, reference)]));

@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import {
+  accessSync,
   closeSync,
+  constants,
   fchmodSync,
   fchownSync,
   fsyncSync,
   linkSync,
   lstatSync,
+  mkdirSync,
   openSync,
   readFileSync,
   realpathSync,
@@ -29,6 +32,33 @@ export function isThere(path: string): boolean {
     return true;
   } catch {
     return false;
+  }
+}
+
+/**
+ * Makes the directory of a file, 0755, if it is not there.
+ *
+ * @throws FailureError with 73
+ */
+export function makeDirectoryOf(path: string): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+  } catch (error) {
+    throw writeFailure(path, error);
+  }
+}
+
+/**
+ * Tells early that a file cannot be written: before a person is asked for its content.
+ *
+ * @throws FailureError with 73
+ */
+export function requireWritable(path: string): void {
+  const target = isThere(path) ? targetOf(path) : path;
+  try {
+    accessSync(dirname(target), constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw writeFailure(path, error);
   }
 }
 
@@ -112,14 +142,18 @@ function withTemporary(
       // it was never made, or has its final name
     }
     if (error instanceof FailureError) throw error;
-    const code = codeOf(error);
-    throw permanentFailure(
-      code === 'EIO' || code === 'ENOSPC' ? exitCodes.ioError : exitCodes.cannotCreate,
-      path,
-      `cannot be written (${code})`,
-      code === 'ENOENT' ? `does ${dirname(path)} exist?` : undefined,
-    );
+    throw writeFailure(path, error);
   }
+}
+
+function writeFailure(path: string, error: unknown): FailureError {
+  const code = codeOf(error);
+  return permanentFailure(
+    code === 'EIO' || code === 'ENOSPC' ? exitCodes.ioError : exitCodes.cannotCreate,
+    path,
+    `cannot be written (${code})`,
+    code === 'ENOENT' ? `does ${dirname(path)} exist?` : undefined,
+  );
 }
 
 function syncDirectory(path: string): void {

@@ -1,4 +1,4 @@
-import { readFileSync, writeSync } from 'node:fs';
+import { readSync, writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
@@ -29,13 +29,27 @@ export async function readSecret(question: string): Promise<string> {
   }
 }
 
+/** Standard input, no more of it than tells that it is too long. */
 function readInput(): Uint8Array {
+  const buffer = Buffer.alloc(longest + 1);
+  let length = 0;
   try {
-    return readFileSync(0);
-  } catch {
-    // closed: nothing is as good as empty
-    return new Uint8Array();
+    while (length < buffer.length) {
+      const count = readSync(0, buffer, length, buffer.length - length, null);
+      if (count === 0) break;
+      length += count;
+    }
+  } catch (error) {
+    // closed: as good as empty
+    if (!(error instanceof Error && 'code' in error && (error.code === 'EBADF' || error.code === 'EOF'))) {
+      throw new FailureError({
+        class: 'permanent',
+        exitCode: exitCodes.ioError,
+        message: 'standard input cannot be read',
+      });
+    }
   }
+  return buffer.subarray(0, length);
 }
 
 /**
@@ -118,9 +132,13 @@ class SecretLine {
       else if (byte === 0x0d || byte === 0x0a || byte === 0x04) this.#done = true;
       else if (byte === 0x7f || byte === 0x08) this.#backspace();
       else if (byte === 0x15) this.#bytes = [];
-      else if (byte >= 0x20 && this.#bytes.length <= longest) this.#bytes.push(byte);
+      else if (byte >= 0x20) this.#push(byte);
     }
     return this.#done ? 'done' : 'more';
+  }
+
+  #push(byte: number): void {
+    if (this.#bytes.length <= longest) this.#bytes.push(byte);
   }
 
   bytes(): Uint8Array {

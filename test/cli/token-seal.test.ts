@@ -19,7 +19,8 @@ import { manifestPath } from '../support/manifests.ts';
 import { modeOf, temporaryDirectory, withUmask } from '../support/temporary.ts';
 
 // what people run, and much quicker than from source
-const unitSecrets = runnerOf(await binary());
+const program = await binary();
+const unitSecrets = runnerOf(program);
 
 const [account] = newAccount().serviceAccounts;
 if (account === undefined) throw new Error('the emulator made no service account');
@@ -208,6 +209,22 @@ describe('token seal', () => {
     expect(stderr).toContain(message);
     expect(stderr).not.toContain('PRIVATE KEY');
     expect(existsSync(join(root, tokenFile))).toBe(false);
+  });
+
+  test('makes /etc/unit-secrets on a host that is new', () => {
+    const root = hostWithKeys(['ed25519']);
+    rmSync(join(root, '/etc/unit-secrets'), { recursive: true });
+    expect(seal(root).exitCode).toBe(0);
+    expect(modeOf(join(root, '/etc/unit-secrets'))).toBe('0755');
+    expect(check(root).exitCode).toBe(0);
+  });
+
+  test('reads no more than it could use', () => {
+    const root = hostWithKeys(['ed25519']);
+    const script = `"$0" token seal --root ${root} < /dev/zero; "$0" token seal --root ${root} <&-`;
+    const { exitCode, stderr } = runnerOf('sh')(['-c', script, program]);
+    expect(exitCode).toBe(exitCodes.dataError);
+    expect(stderr).toBe('the input is longer than 1024 KiB\nno token was entered; nothing was written\n');
   });
 
   test('without a directory to write to ends with 73 and leaves nothing', () => {

@@ -223,8 +223,10 @@ describe('recipients', () => {
     expect(readFileSync(join(root, vaultFile)).equals(before)).toBe(true);
     expect(set(root, 'op://v/i/g', 'y', '--recipient', native, '--recipient', `${admin}.pub`)).toEqual(ok);
     expect(set(root, 'op://v/i/h', 'z')).toEqual(ok);
-    for (const key of [admin, identity])
+    for (const key of [admin, identity]) {
       expect(content(root, key)).toMatchObject({ v: { i: { g: 'y', h: 'z' } } });
+      expect(vault(root, 'get', 'op://v/i/h', '--identity', key).stdout).toBe('z\n');
+    }
   });
 
   test('that somebody took away by hand do not come back', () => {
@@ -235,6 +237,21 @@ describe('recipients', () => {
     const { exitCode, stderr } = set(root, 'op://v/i/f', 'x');
     expect(exitCode).toBe(exitCodes.configuration);
     expect(stderr).toMatch(/names ssh-ed25519 \(tag \S+\) in "\$recipients", and is not encrypted for that/);
+  });
+
+  test('nor do native ones, of which only the number can be told', () => {
+    const root = hostWithKeys(['ed25519']);
+    const [kept, gone] = ['kept', 'gone'].map((name) => {
+      const path = join(root, name);
+      execFileSync('age-keygen', ['-o', path], { stdio: 'ignore' });
+      return execFileSync('age-keygen', ['-y', path], { encoding: 'utf8' }).trim();
+    }) as [string, string];
+    vault(root, 'init', '--recipient', kept, '--recipient', gone);
+    expect(set(root, 'op://v/i/f', 'x')).toEqual(ok);
+    sealByHand(root, content(root), join(root, ed25519Path), kept);
+    const { exitCode, stderr } = set(root, 'op://v/i/f', 'y');
+    expect(exitCode).toBe(exitCodes.configuration);
+    expect(stderr).toContain(`names ${kept}, ${gone} in "$recipients", and is not encrypted for that`);
   });
 
   test('are given and taken away with edit', () => {

@@ -239,6 +239,10 @@ describe('the file', () => {
       'age-encryption.org/v1\n-> X25519 a\n\n--- a\n',
       'the file is damaged: its header was altered or cut off',
     ],
+    [
+      `age-encryption.org/v1\n-> X25519 a\n\n-> scrypt a 18\n\n--- ${'A'.repeat(43)}\n`,
+      'the file is damaged: its header was altered or cut off',
+    ],
     ['age-encryption.org/v2\n-> X25519 a\n', 'this is an age file of a version that is not known here'],
     ['age-encryption.org/v1\r\n-> X25519 a\r\n', 'the file is damaged: its line ends were converted to CRLF'],
     ['ops_HIDDEN', 'this is not an age file'],

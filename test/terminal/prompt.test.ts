@@ -1,10 +1,10 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { binary } from '../build/binary.ts';
 import { newAccount, tokenOf } from '../emulator/token.ts';
 import { sourceCommand } from '../support/command.ts';
-import { hostWithKeys, openWithAge } from '../support/host-keys.ts';
+import { ed25519Path, hostWithKeys, openWithAge } from '../support/host-keys.ts';
 import { onTerminal, type Terminal } from '../support/terminal.ts';
 
 const [account] = newAccount().serviceAccounts;
@@ -155,5 +155,31 @@ describe.each(['source', 'compiled'])('on a terminal, %s', (program) => {
     expect(terminal.output()).toContain('nothing was changed');
     expect(readFileSync(join(root, vaultFile)).equals(before)).toBe(true);
     expect(existsSync(join(root, `${vaultFile}.lock`))).toBe(false);
+  });
+
+  test('an editor that is called again has the terminal to itself', async () => {
+    const root = hostWithKeys();
+    const run = (...args: string[]): Terminal =>
+      onTerminal(command(...args, '--root', root), { EDITOR: `${join(root, 'editor')}` });
+    writeFileSync(
+      join(root, 'editor'),
+      `#!/bin/bash
+[ -e ${root}/called ] || { touch ${root}/called; echo nonsense > "$1"; exit; }
+echo "now type:"; read -r line; printf '%s' "$line" > "$1"
+`,
+      { mode: 0o755 },
+    );
+    expect(await run('vault', 'init').ended).toMatchObject({ exitCode: 0 });
+    const terminal = run('vault', 'edit');
+    await terminal.waitFor('press Enter to edit it again');
+    terminal.type('\r');
+    await terminal.waitFor('now type:');
+    const key = readFileSync(join(root, `${ed25519Path}.pub`), 'utf8')
+      .split(' ', 2)
+      .join(' ');
+    const text = JSON.stringify({ $recipients: [key], v: { i: { f: 'typed' } } });
+    terminal.type(`${text}\r`);
+    expect(await terminal.ended).toMatchObject({ exitCode: 0 });
+    expect(openWithAge(root, vaultFile).toString()).toContain('"f": "typed"');
   });
 });
