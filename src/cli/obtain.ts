@@ -64,6 +64,7 @@ export function obtainFrom(
       tries,
       ...('failure' in progress ? { failure: progress.failure } : {}),
       ...(wait === undefined ? {} : { next: now + wait }),
+      ...(request.force ? { reload: true as const } : {}),
       unit: request.unitDigest,
       token,
     });
