@@ -94,7 +94,7 @@ export function obtainFrom(
               alone ? undefined : remembered(queue, service, names, { unit: request.unitDigest, token }),
             tell: (progress) => {
               write(progress);
-              notify({ STATUS: statusOf(progress, tries) });
+              notify({ status: statusOf(progress, tries) });
             },
             log: (level, message, fields) =>
               log(level, message, {

@@ -166,6 +166,10 @@ describe.each(['bookworm', 'trixie'] as const)('secrets from 1Password on %s', (
       PRIORITY: '6',
       MESSAGE: expect.stringMatching(/fetched 2 secrets$/),
     });
+    // what systemd says of a message that it does not understand
+    expect((await machine.exec('journalctl --no-pager --output=cat')).stdout).not.toContain(
+      'Failed to parse',
+    );
     await load(manifest(quick, { app }));
     await systemctl('stop app');
     expect((await systemctl('start app')).code).toBe(0);
