@@ -1,7 +1,7 @@
 import type { Answer } from '../domain/answer.ts';
 import { HostLock, type Lock } from '../effects/lock.ts';
 import { notify } from '../effects/notify.ts';
-import { type QueuedRequest, RequestQueue } from '../effects/request-queue.ts';
+import { type QueuedRequest, queueFailure, RequestQueue } from '../effects/request-queue.ts';
 import { uptime } from '../effects/uptime.ts';
 import { takeTurn } from '../fetch/turn.ts';
 
@@ -38,7 +38,9 @@ export async function askInTurn(
       take: () => queue.take(id),
       withdraw: () => queue.withdraw(id),
       serve: async () => {
-        const held = await lock.tryTake();
+        const held = await lock.tryTake().catch((error: unknown) => {
+          throw queueFailure(place.queue, error);
+        });
         if (!held) return undefined;
         try {
           return await serveAll(id, queue, held, place);
@@ -65,8 +67,11 @@ async function serveAll(
   return serveOnePassword(own, queue, held, { ...place, extend: (within) => extend(place.deadline, within) });
 }
 
+/** How much longer than all tries may take `TimeoutStartSec=` is, less what it takes to write files and end. */
+const spare = 15_000;
+
 /** Systemd would kill the one who still fetches for others when the time for its own unit is over. */
 function extend(deadline: number, within: number): void {
-  if (performance.now() + within > deadline)
-    notify({ EXTEND_TIMEOUT_USEC: String((within + 15_000) * 1000) });
+  if (performance.now() + within < deadline + spare) return;
+  notify({ extendTimeout: within + spare });
 }

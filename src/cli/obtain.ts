@@ -64,6 +64,7 @@ export function obtainFrom(
       tries,
       ...('failure' in progress ? { failure: progress.failure } : {}),
       ...(wait === undefined ? {} : { next: now + wait }),
+      ...(request.force ? { reload: true as const } : {}),
       unit: request.unitDigest,
       token,
     });
@@ -93,7 +94,7 @@ export function obtainFrom(
               alone ? undefined : remembered(queue, service, names, { unit: request.unitDigest, token }),
             tell: (progress) => {
               write(progress);
-              notify({ STATUS: statusOf(progress, tries) });
+              notify({ status: statusOf(progress, tries) });
             },
             log: (level, message, fields) =>
               log(level, message, {

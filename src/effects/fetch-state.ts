@@ -27,6 +27,8 @@ export interface FetchState {
   readonly next?: number;
   /** What came of the last try, if it failed. */
   readonly failure?: Failure;
+  /** It was a reload: if that failed, the files of before are still there, and nothing starts it again. */
+  readonly reload?: true;
   /** Digests of what was asked with: `[X-Secrets]` and the token. */
   readonly unit: string;
   readonly token: string;
@@ -80,7 +82,8 @@ export function rememberedFailure(
   state: FetchState | undefined,
   now: { readonly unit: string; readonly token: string; readonly uptime: number },
 ): (Failure & { readonly since: number }) | undefined {
-  if (state?.state !== 'failed' || state.failure?.class !== 'permanent') return undefined;
+  // memory is there to hold the retry timer back, which a reload does not start
+  if (state?.state !== 'failed' || state.reload || state.failure?.class !== 'permanent') return undefined;
   if (state.unit !== now.unit || state.token !== now.token) return undefined;
   if (now.uptime >= state.since + memory) return undefined;
   return { ...state.failure, since: state.since };

@@ -4,16 +4,19 @@ import { sendDatagram } from './datagram.ts';
  * Tells systemd about the service that this process is the main process of, as sd_notify(3) describes;
  * nothing happens where nobody listens. A reload has no such socket (`NotifyAccess=main`).
  */
-export function notify(
-  assignments:
-    | Readonly<Record<'STATUS' | 'EXTEND_TIMEOUT_USEC', string>>
-    | { readonly STATUS: string }
-    | { readonly EXTEND_TIMEOUT_USEC: string },
-): void {
+export function notify(message: {
+  /** One line for `systemctl status`. */
+  readonly status?: string;
+  /** How much longer than now the start may take, in milliseconds. */
+  readonly extendTimeout?: number;
+}): void {
   const socket = process.env['NOTIFY_SOCKET'];
   if (socket === undefined) return;
-  const lines = Object.entries(assignments).map(
-    ([name, value]) => `${name}=${value.replaceAll('\n', ' ')}\n`,
-  );
-  sendDatagram(socket, Buffer.from(lines.join('')));
+  const { status, extendTimeout } = message;
+  const lines = [
+    ...(status === undefined ? [] : [`STATUS=${status.replaceAll('\n', ' ')}`]),
+    // systemd takes whole numbers only
+    ...(extendTimeout === undefined ? [] : [`EXTEND_TIMEOUT_USEC=${Math.ceil(extendTimeout) * 1000}`]),
+  ];
+  sendDatagram(socket, Buffer.from(lines.join('\n')));
 }

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import type { Answer } from '../domain/answer.ts';
 import { exitCodes } from '../domain/exit-codes.ts';
-import { type Failure, FailureError } from '../domain/failure.ts';
+import { FailureError } from '../domain/failure.ts';
 import { isAlive } from './processes.ts';
 import { remove, writeNew } from './secret-directory.ts';
 
@@ -132,14 +132,15 @@ export class RequestQueue {
     try {
       work();
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-      throw new FailureError(queueFailure(this.#directory, code));
+      throw queueFailure(this.#directory, error);
     }
   }
 }
 
-function queueFailure(directory: string, code: string): Failure {
-  return {
+/** Why the directory of requests cannot be used. */
+export function queueFailure(directory: string, error: unknown): FailureError {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return new FailureError({
     class: 'transient',
     exitCode: code === 'ENOSPC' || code === 'EIO' ? exitCodes.ioError : exitCodes.cannotCreate,
     message: `cannot put down a request in ${directory}${code === '' ? '' : ` (${code})`}`,
@@ -147,7 +148,7 @@ function queueFailure(directory: string, code: string): Failure {
       code === 'ENOSPC'
         ? 'the file system for secrets is full'
         : 'unit-secrets-token.service makes it: systemctl restart unit-secrets-token.service',
-  };
+  });
 }
 
 function isRequest(value: unknown): value is QueuedRequest {

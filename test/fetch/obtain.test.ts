@@ -92,6 +92,15 @@ describe('what may pass is tried again', () => {
     ]);
   });
 
+  test.each(Array.from({ length: 11 }, (_, index) => index + 1))(
+    'by a service that comes back after %i',
+    async (tries) => {
+      const world = fakeWorld([...Array.from({ length: tries }, () => down), secret]);
+      await obtaining(world);
+      expect(world.tries).toHaveLength(tries + 1);
+    },
+  );
+
   test('until the tries are used up; the last failure is the outcome', async () => {
     const worse: Failure = { ...down, message: '1Password reports an internal error' };
     const world = fakeWorld([down, down, worse]);
