@@ -16,8 +16,12 @@ export function renderedDirectory(service: Service): string {
   return `/run/${configDirectories(service).at(-1) ?? ''}`;
 }
 
-/** `X-config.service`: renders templates; it sees nothing but X's secrets, and no network. */
-export function configUnit(service: Service, context: UnitContext): UnitFile {
+/**
+ * `X-config.service`: renders templates; it sees nothing but X's secrets, and no network.
+ *
+ * @param renewal the unit that renews secrets of another edition of the entry, where there are such
+ */
+export function configUnit(service: Service, context: UnitContext, renewal?: string): UnitFile {
   const { name, group } = service;
   const secrets = unitName(name, 'secrets');
   const render = command(context, 'render', serviceKey(name));
@@ -33,7 +37,7 @@ export function configUnit(service: Service, context: UnitContext): UnitFile {
           ['StopWhenUnneeded', 'yes'],
           ['StartLimitIntervalSec', '0'],
           ['Requires', secrets],
-          ['After', secrets],
+          ['After', [secrets, ...(renewal === undefined ? [] : [renewal])].join(' ')],
           ['RequiresMountsFor', pathList([paths.state, ...service.configs.map(({ template }) => template)])],
         ],
       },

@@ -2,8 +2,9 @@ import type { ServiceName } from '../domain/service-name.ts';
 import { origin, seconds, unitName } from './common.ts';
 import type { UnitContext } from './context.ts';
 import type { UnitFile } from './unit-file.ts';
+import { onlyWhileWanted } from './wanted-target.ts';
 
-/** `X-retry.timer`: starts X again after its secrets could not be fetched; stops with X. */
+/** `X-retry.timer`: starts X again after its secrets could not be fetched, if it is still wanted; stops with X. */
 export function retryTimer(name: ServiceName, file: string, context: UnitContext): UnitFile {
   return {
     path: unitName(name, 'retry'),
@@ -15,6 +16,7 @@ export function retryTimer(name: ServiceName, file: string, context: UnitContext
           ['Description', `Start ${name.name}.service again after its secrets could not be fetched`],
           ...origin(file),
           ['PartOf', `${name.name}.service`],
+          ...onlyWhileWanted(name),
           ['StartLimitIntervalSec', '0'],
         ],
       },

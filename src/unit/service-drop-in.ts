@@ -14,14 +14,23 @@ import { renderedDirectory } from './config-unit.ts';
 import type { UnitContext } from './context.ts';
 import { dropInName, paths } from './paths.ts';
 import type { Setting, UnitFile } from './unit-file.ts';
+import { makesWanted } from './wanted-target.ts';
 import { xSecretsSection } from './x-secrets.ts';
 import { xSecretsSettings } from './x-secrets-settings.ts';
 
-/** The drop-in of a service whose secrets can be fetched: the fail-closed chain. */
-export function serviceDropIn(service: Service, marker: string): UnitFile {
+/**
+ * The drop-in of a service whose secrets can be fetched: the fail-closed chain.
+ *
+ * @param renewal the unit that renews secrets of another edition of the entry, where there are such
+ */
+export function serviceDropIn(service: Service, marker: string, renewal?: string): UnitFile {
   const { name, configs } = service;
   const secrets = unitName(name, 'secrets');
-  const chain = [secrets, ...(configs.length > 0 ? [unitName(name, 'config')] : [])].join(' ');
+  const chain = [
+    secrets,
+    ...(renewal === undefined ? [] : [renewal]),
+    ...(configs.length > 0 ? [unitName(name, 'config')] : []),
+  ].join(' ');
   const state = `/run/${secretsDirectory(name)}`;
   const assertions: readonly Setting[] = [
     ['AssertPathExists', `${state}/${marker}`],
@@ -38,7 +47,13 @@ export function serviceDropIn(service: Service, marker: string): UnitFile {
     sections: [
       {
         name: 'Unit',
-        settings: [...origin(service.file), ['Requires', chain], ['After', chain], ...assertions],
+        settings: [
+          ...origin(service.file),
+          ['Requires', chain],
+          ['After', chain],
+          ...makesWanted(name),
+          ...assertions,
+        ],
       },
       { name: 'Service', settings: handedOver(service, state) },
     ],
