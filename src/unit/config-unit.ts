@@ -19,9 +19,15 @@ export function renderedDirectory(service: Service): string {
 /**
  * `X-config.service`: renders templates; it sees nothing but X's secrets, and no network.
  *
+ * @param marker what tells that the secrets that it is to render are complete
  * @param renewal the unit that renews secrets of another edition of the entry, where there are such
  */
-export function configUnit(service: Service, context: UnitContext, renewal?: string): UnitFile {
+export function configUnit(
+  service: Service,
+  context: UnitContext,
+  marker: string,
+  renewal?: string,
+): UnitFile {
   const { name, group } = service;
   const secrets = unitName(name, 'secrets');
   const render = command(context, 'render', serviceKey(name));
@@ -39,6 +45,8 @@ export function configUnit(service: Service, context: UnitContext, renewal?: str
           ['Requires', secrets],
           ['After', [secrets, ...(renewal === undefined ? [] : [renewal])].join(' ')],
           ['RequiresMountsFor', pathList([paths.state, ...service.configs.map(({ template }) => template)])],
+          // a fetch that was skipped counts as one that succeeded
+          ['AssertPathExists', `/run/${secretsDirectory(name)}/${marker}`],
         ],
       },
       {

@@ -154,7 +154,7 @@ class Planner {
     const marker = this.#fetched(service, { formerDirectories: this.#formerOf(service.name) });
     const renewal = this.#renewalOf(service, marker);
     this.#dropIns.push(serviceDropIn(service, marker, renewal));
-    if (service.configs.length > 0) this.#add(configUnit(service, this.#context, renewal));
+    if (service.configs.length > 0) this.#add(configUnit(service, this.#context, marker, renewal));
   }
 
   /** Adds what renews a set of another edition of the entry, if there is one. */

@@ -31,8 +31,8 @@ export type Role = 'app' | 'secrets' | 'config' | 'retry' | 'timer';
 export interface Transition {
   /** Ends the sentence "A service …". */
   readonly name: string;
-  /** The kinds that it is for, by name; all if not given. */
-  readonly kinds?: readonly string[];
+  /** The kinds that it is for, by name; those of the stage's `usual` if not given. */
+  readonly kinds?: readonly string[] | 'all';
   /** `running` if not given. */
   readonly from?: 'running' | 'stopped';
   /** `new` if not given. */
@@ -71,6 +71,8 @@ export interface Outcome {
 /** What a table is played on. */
 export interface Stage {
   readonly kinds: readonly Kind[];
+  /** The kinds that rows are for, by name: what the others have in common with them is not tested twice. */
+  readonly usual: readonly string[];
   /** Edits of the manifest, by name: an entry → another, or none. */
   readonly edits: Readonly<Record<string, (entry: Entry) => Entry | undefined>>;
   readonly manifest: (services: Readonly<Record<string, Entry>>) => string;
@@ -127,6 +129,7 @@ await() {
   done
 }
 main_process() { systemctl show --property=MainPID --value "$app"; }
+fetch_began() { systemctl show --property=ExecMainStartTimestampMonotonic --value "$secrets"; }
 crash() { kill -KILL "$(main_process)"; }
 ends() { kill -TERM "$(main_process)"; }
 no_retry() { [ -z "$(systemctl list-jobs --no-legend "$retry")" ] && is "$retry" inactive; }
@@ -195,7 +198,9 @@ export class Play {
   }
 
   kindsOf(row: Pick<Transition, 'kinds'>): readonly Kind[] {
-    return this.#stage.kinds.filter(({ name }) => row.kinds?.includes(name) ?? true);
+    const { kinds, usual } = this.#stage;
+    const wanted = row.kinds ?? usual;
+    return kinds.filter(({ name }) => wanted === 'all' || wanted.includes(name));
   }
 
   /** Brings the machine to where a row begins. */

@@ -73,6 +73,7 @@ function transitionsOn(suite: Suite): void {
   }, async ({ expect }) => {
     const all = kinds.flatMap(({ directories }) => directories).join(' ');
     await play.prepare({
+      kinds: 'all',
       units: {
         app: `[Service]\nExecStop=+/bin/sh -c "grep -rhao value-old ${all} | sort -u >/var/at-stop-%N"`,
       },

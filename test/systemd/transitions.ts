@@ -35,12 +35,13 @@ const soonRetry = { retry: '[Timer]\nOnActiveSec=\nOnActiveSec=1s' };
 const skipped = '[Unit]\nConditionPathExists=/nowhere';
 const startFetching = 'systemctl start --no-block $app && await is $secrets activating';
 
-/** With an X-config unit, and without. */
-const configured = ['config', 'directory'];
+/** With an X-config unit. */
+const configured = ['directory'];
 
 export const transitions: readonly Transition[] = [
   {
     name: 'is started with fresh secrets',
+    kinds: 'all',
     from: 'stopped',
     alsoReloaded: true,
     does: 'systemctl start $app',
@@ -48,6 +49,7 @@ export const transitions: readonly Transition[] = [
   },
   {
     name: 'stays down when its secrets cannot be fetched',
+    kinds: 'all',
     from: 'stopped',
     provider: 'missing',
     does: 'systemctl start $app',
@@ -67,7 +69,7 @@ export const transitions: readonly Transition[] = [
     from: 'stopped',
     provider: 'missing',
     units: { retry: '[Timer]\nOnActiveSec=\nOnActiveSec=3s' },
-    does: '! systemctl start $app && is $retry active',
+    does: '! systemctl start $app && await is $retry active',
     last: 'provider new',
     expected: { ...renewed, tries: 2 },
   },
@@ -76,13 +78,12 @@ export const transitions: readonly Transition[] = [
     from: 'stopped',
     provider: 'missing',
     units: soonRetry,
-    // when the third retry is pending, no more than three fetches can have been, at most one a second
+    // three fetches take two intervals
     does: [
       'began=$(date +%s)',
       '! systemctl start $app',
-      'pending() { systemctl show --property=NextElapseUSecMonotonic --value "$retry"; }',
-      'for turn in 1 2; do was=$(pending); changed() { is $retry active && [ "$(pending)" != "$was" ]; }; await changed; done',
-      '[ $(($(date +%s) - began)) -ge 2 ] && systemctl stop $app && no_retry',
+      'for turn in 1 2; do was=$(fetch_began); again() { [ "$(fetch_began)" != "$was" ]; }; await again; done',
+      '[ $(($(date +%s) - began)) -ge 2 ] && await is $retry active && systemctl stop $app && no_retry',
     ].join(' && '),
     expected: { ...keptDown, tries: 3 },
   },
@@ -90,11 +91,12 @@ export const transitions: readonly Transition[] = [
     name: 'is not tried again once it was stopped',
     from: 'stopped',
     provider: 'missing',
-    does: '! systemctl start $app && is $retry active && systemctl stop $app && no_retry',
+    does: '! systemctl start $app && await is $retry active && systemctl stop $app && no_retry',
     expected: keptDown,
   },
   {
     name: 'is restarted with the same secrets',
+    kinds: 'all',
     alsoReloaded: true,
     does: 'systemctl restart $app',
     expected: restarted,
@@ -112,6 +114,7 @@ export const transitions: readonly Transition[] = [
   },
   {
     name: 'has its secrets wiped when it is stopped',
+    kinds: 'all',
     alsoReloaded: true,
     does: 'systemctl stop $app',
     expected: stopped,
@@ -150,6 +153,7 @@ export const transitions: readonly Transition[] = [
   },
   {
     name: 'that crashes is restarted by its Restart= with the same secrets',
+    kinds: 'all',
     alsoReloaded: true,
     units: restartOnFailure,
     does: 'crash',
@@ -193,12 +197,14 @@ export const transitions: readonly Transition[] = [
   },
   {
     name: 'is not touched by a reload of its secrets unit, which refreshes the files',
+    kinds: 'all',
     alsoReloaded: true,
     does: 'systemctl reload $secrets',
     expected: { ...untouched, files: 'new', tries: 1 },
   },
   {
     name: 'is not touched by a reload of its secrets unit that fails, nor are its files',
+    kinds: 'all',
     provider: 'missing',
     alsoReloaded: true,
     does: 'systemctl reload $secrets',
@@ -207,6 +213,7 @@ export const transitions: readonly Transition[] = [
   },
   {
     name: 'gets rotated secrets by a reload of its secrets unit and a restart',
+    kinds: 'all',
     does: 'systemctl reload $secrets && systemctl try-restart $app',
     expected: renewed,
   },
@@ -349,6 +356,7 @@ export const transitions: readonly Transition[] = [
   },
   {
     name: 'is restarted with the secrets that its edited entry asks for',
+    kinds: 'all',
     first: 'edit more',
     does: 'systemctl restart $app',
     expected: renewed,
@@ -435,6 +443,7 @@ export const transitions: readonly Transition[] = [
   },
   {
     name: 'has its secrets wiped when its entry is removed, and goes on running',
+    kinds: 'all',
     first: 'edit none',
     expected: { ...untouched, secrets: 'inactive', files: 'gone' },
   },
@@ -585,6 +594,7 @@ const onlyWith = (member: string, entry: Entry, edited: Entry): Entry =>
 
 export const stage: Stage = {
   kinds,
+  usual: ['environment', 'directory'],
   edits: {
     more: (entry) => ({ ...entry, environment: { ...environmentOf(entry), EDITED: 'yes' } }),
     'without-config': ({ configs: _, ...entry }) => entry,
