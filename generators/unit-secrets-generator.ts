@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { type ExitCode, exitCodes } from '../src/domain/exit-codes.ts';
 import { readManifest } from '../src/domain/manifest-reader.ts';
 import { formatProblem } from '../src/domain/problem.ts';
@@ -20,7 +20,7 @@ export interface Machine {
 export async function plan({ root, executable }: Machine): Promise<UnitPlan | undefined> {
   const source = await readManifestFiles(root, paths);
   const secretsDirectories = leftDirectories(root);
-  const configDirectories = list(root + paths.config);
+  const configDirectories = list(root + paths.config, 'directories');
   const nothingLeft = secretsDirectories.length === 0 && configDirectories.length === 0;
   if (source.kind === 'missing' && nothingLeft) return undefined;
   const ownNamespace = isOwnNamespace(root);
@@ -89,9 +89,15 @@ function isOwnNamespace(root: string): boolean {
 }
 
 function leftDirectories(root: string): LeftDirectory[] {
-  return list(root + paths.secrets).map((directory) => {
-    const record = `${root}${paths.secrets}/${directory}/${directoryRecord}`;
-    return { directory, runtimeDirectories: existsSync(record) ? lines(record) : [] };
+  return list(root + paths.secrets, 'directories').map((directory) => {
+    const path = `${root}${paths.secrets}/${directory}`;
+    const files = list(path, 'files');
+    const marker = files.find((name) => name.startsWith('.ok-'));
+    return {
+      directory,
+      runtimeDirectories: files.includes(directoryRecord) ? lines(`${path}/${directoryRecord}`) : [],
+      ...(marker === undefined ? {} : { marker }),
+    };
   });
 }
 
@@ -112,10 +118,10 @@ function lines(path: string): string[] {
   }
 }
 
-function list(path: string): string[] {
+function list(path: string, what: 'directories' | 'files'): string[] {
   try {
     return readdirSync(path, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
+      .filter((entry) => (what === 'files' ? entry.isFile() : entry.isDirectory()))
       .map((entry) => entry.name)
       .sort();
   } catch {

@@ -8,6 +8,7 @@ import { manifestUnit } from './manifest-unit.ts';
 import { memoryMount } from './memory-mount.ts';
 import { orphanUnit } from './orphan-units.ts';
 import { paths } from './paths.ts';
+import { renewalName, renewalUnit } from './renewal-unit.ts';
 import { retryTimer } from './retry-timer.ts';
 import { type FetchOptions, secretsUnit } from './secrets-unit.ts';
 import { inlineDropIn, serviceDropIn } from './service-drop-in.ts';
@@ -22,6 +23,7 @@ import {
 } from './ssh-key-units.ts';
 import { tokenUnit } from './token-unit.ts';
 import { serialiseUnit, type UnitFile } from './unit-file.ts';
+import { wantedTarget } from './wanted-target.ts';
 import { xSecretsText } from './x-secrets.ts';
 
 /** What is left in /run/unit-secrets/secrets of a service that has been started. */
@@ -29,6 +31,8 @@ export interface LeftDirectory {
   readonly directory: string;
   /** Names of further directories below /run that it has had. */
   readonly runtimeDirectories: readonly string[];
+  /** The marker of the set that is there, if it is complete. */
+  readonly marker?: string;
 }
 
 /** What the generator read: the manifest, and what earlier runs left. */
@@ -102,6 +106,7 @@ class Planner {
   /** Names of files in which a service's secrets unit or its configuration unit is written. */
   readonly #written = new Set<string>();
   readonly #former = new Map<string, readonly string[]>();
+  readonly #left = new Map<string, LeftDirectory>();
 
   constructor(input: GeneratorInput, machine: Machine, hash: (text: string) => string) {
     const { provider, token, fetch } = input.manifest;
@@ -109,10 +114,12 @@ class Planner {
     this.#context = { ...machine, provider, token, fetch };
     this.#hash = hash;
     const claimed = new Set(input.manifest.services.map(({ runtimeDirectory }) => runtimeDirectory));
-    for (const { directory, runtimeDirectories } of input.secretsDirectories) {
+    for (const left of input.secretsDirectories) {
+      const unit = unitOfDirectory(left.directory);
+      this.#left.set(unit, left);
       // one that another service has now is wiped by that one
-      const former = runtimeDirectories.filter((name) => !claimed.has(name));
-      if (former.length > 0) this.#former.set(unitOfDirectory(directory), former);
+      const former = left.runtimeDirectories.filter((name) => !claimed.has(name));
+      if (former.length > 0) this.#former.set(unit, former);
     }
   }
 
@@ -131,7 +138,7 @@ class Planner {
     if (general.length > 0 || partial.length > 0) this.#keepDownPerhaps([...general, ...partial]);
     else this.#wipeOrphans();
     if (this.#names.size > 0 || secretsDirectories.length > 0 || configDirectories.length > 0) {
-      this.#add(memoryMount(this.#context), tokenUnit(this.#known, this.#context));
+      this.#add(memoryMount(this.#context), wantedTarget(), tokenUnit(this.#known, this.#context));
     }
     // what no service's own unit reports
     const loose = problems.filter(({ service }) => service === undefined || !this.#names.has(service));
@@ -163,8 +170,17 @@ class Planner {
       return;
     }
     const marker = this.#fetched(service, { formerDirectories: this.#formerOf(service.name) });
-    this.#dropIns.push(serviceDropIn(service, marker));
-    if (service.configs.length > 0) this.#add(configUnit(service, this.#context));
+    const renewal = this.#renewalOf(service, marker);
+    this.#dropIns.push(serviceDropIn(service, marker, renewal));
+    if (service.configs.length > 0) this.#add(configUnit(service, this.#context, marker, renewal));
+  }
+
+  /** Adds what renews a set of another edition of the entry, if there is one. */
+  #renewalOf(service: Service, marker: string): string | undefined {
+    const left = this.#left.get(`${service.name.name}.service`);
+    const name = left && left.marker !== marker ? renewalName(service.name) : undefined;
+    if (name !== undefined) this.#add(renewalUnit(name, service, marker, this.#context));
+    return name;
   }
 
   /** Adds what fetches a service's secrets; the name of the marker tells that it is done. */

@@ -2,9 +2,10 @@ import type { ServiceName } from '../domain/service-name.ts';
 import { origin, seconds, unitName } from './common.ts';
 import type { UnitContext } from './context.ts';
 import type { UnitFile } from './unit-file.ts';
+import { onlyWhileWanted } from './wanted-target.ts';
 
 /**
- * `X-retry.timer`: starts X again after its secrets could not be fetched; stops with X.
+ * `X-retry.timer`: starts X again after its secrets could not be fetched, if it is still wanted; stops with X.
  *
  * @param starts what it starts, if not X itself
  */
@@ -27,6 +28,7 @@ export function retryTimer(
           from[0],
           from[1],
           ['PartOf', `${name.name}.service`],
+          ...onlyWhileWanted(name),
           ['StartLimitIntervalSec', '0'],
         ],
       },

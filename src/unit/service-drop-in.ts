@@ -14,14 +14,21 @@ import { renderedDirectory } from './config-unit.ts';
 import type { UnitContext } from './context.ts';
 import { dropInName, paths } from './paths.ts';
 import type { Setting, UnitFile } from './unit-file.ts';
+import { makesWanted } from './wanted-target.ts';
 import { xSecretsSection } from './x-secrets.ts';
 import { xSecretsSettings } from './x-secrets-settings.ts';
 
-/** The drop-in of a service whose secrets can be fetched: the fail-closed chain. */
-export function serviceDropIn(service: Service, marker: string): UnitFile {
+/**
+ * The drop-in of a service whose secrets can be fetched: the fail-closed chain.
+ *
+ * @param renewal the unit that renews secrets of another edition of the entry, where there are such
+ */
+export function serviceDropIn(service: Service, marker: string, renewal?: string): UnitFile {
   const { name, configs } = service;
   const secrets = unitName(name, 'secrets');
-  const chain = configs.length > 0 ? `${secrets} ${unitName(name, 'config')}` : secrets;
+  let chain = secrets;
+  if (renewal !== undefined) chain += ` ${renewal}`;
+  if (configs.length > 0) chain += ` ${unitName(name, 'config')}`;
   const state = `/run/${secretsDirectory(name)}`;
   const from = origin(service.file);
   const unit: Setting[] = [
@@ -29,6 +36,7 @@ export function serviceDropIn(service: Service, marker: string): UnitFile {
     from[1],
     ['Requires', chain],
     ['After', chain],
+    ...makesWanted(name),
     ['AssertPathExists', `${state}/${marker}`],
   ];
   if (configs.length > 0) unit.push(['AssertPathExists', `/run/${configDirectory(name)}/${marker}`]);
