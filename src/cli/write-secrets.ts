@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
 import { companionName, directoryName, type ServiceName } from '../domain/service-name.ts';
@@ -52,16 +52,16 @@ export function writeSecretSet(set: SecretSet, marker: string, places: SecretPla
 }
 
 /**
- * Writes a set for the service that runs this itself: `env` and `files/NAME`, in a directory of its own.
+ * Writes a set for the service that runs this itself: `env` and `files/NAME`, in a directory of its own. That
+ * has the mode that the service gives its runtime directories: systemd sets it again before each command. So
+ * what is in it keeps others out, `env` with 0600 and `files` with 0700.
  *
  * @throws FailureError as above
  */
 export function writeInlineSet(set: SecretSet, directory: string, service: ServiceName): void {
-  write(directory, service, () => {
-    // systemd made it with the mode that the service's other directories have
-    chmodSync(directory, 0o700);
-    writeSet([{ directory, files: visibleFiles(set), managed: ['env'], subdirectories: { files: 0o700 } }]);
-  });
+  write(directory, service, () =>
+    writeSet([{ directory, files: visibleFiles(set), managed: ['env'], subdirectories: { files: 0o700 } }]),
+  );
 }
 
 function visibleFiles({ environment, files }: SecretSet): NewFile[] {

@@ -1,8 +1,8 @@
 import type { BrokenEntry } from '../domain/manifest.ts';
 import { serviceKey } from '../domain/service-name.ts';
 import { command, origin, secretsDirectory, unitName } from './common.ts';
-import type { Machine } from './context.ts';
-import { hardening } from './hardening.ts';
+import type { UnitContext } from './context.ts';
+import { hardening, tightest } from './hardening.ts';
 import { dropInName } from './paths.ts';
 import { lineText } from './syntax.ts';
 import type { UnitFile } from './unit-file.ts';
@@ -41,7 +41,7 @@ export function brokenDropIn({ name, file }: Entry, holdsConfig: boolean): UnitF
 export function brokenSecretsUnit(
   { name, file }: Entry,
   messages: readonly string[],
-  machine: Machine,
+  context: UnitContext,
   formerDirectories: readonly string[],
 ): UnitFile {
   const more = messages.length > 1 ? `; and ${messages.length - 1} more` : '';
@@ -67,15 +67,9 @@ export function brokenSecretsUnit(
           ['TimeoutStartSec', '30s'],
           ['RuntimeDirectory', [secretsDirectory(name), ...formerDirectories].join(' ')],
           ['RuntimeDirectoryMode', '0700'],
-          ['ExecStart', command(machine, 'fetch', serviceKey(name))],
+          ['ExecStart', command(context, 'fetch', serviceKey(name))],
         ],
-        block: hardening({
-          jit: false,
-          network: false,
-          home: 'yes',
-          umask: '0077',
-          privateUsers: machine.privateUsers,
-        }),
+        block: hardening(tightest, context, formerDirectories),
       },
       {
         name: xSecretsSection,

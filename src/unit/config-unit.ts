@@ -2,7 +2,7 @@ import type { Service } from '../domain/manifest.ts';
 import { type ServiceName, serviceKey } from '../domain/service-name.ts';
 import { command, configDirectory, origin, pathList, secretsDirectory, unitName } from './common.ts';
 import type { UnitContext } from './context.ts';
-import { hardening } from './hardening.ts';
+import { hardening, tightest } from './hardening.ts';
 import { paths } from './paths.ts';
 import type { UnitFile } from './unit-file.ts';
 
@@ -63,13 +63,11 @@ export function configUnit(
           ['ExecStart', render],
           ['ExecReload', render],
         ],
-        block: hardening({
-          jit: false,
-          network: false,
-          home: 'read-only',
-          umask: group === undefined ? '0077' : '0027',
-          privateUsers: context.privateUsers,
-        }),
+        block: hardening(
+          { ...tightest, home: 'read-only', umask: group === undefined ? '0077' : '0027' },
+          context,
+          [service.runtimeDirectory],
+        ),
       },
     ],
   };
@@ -79,7 +77,7 @@ export function configUnit(
  * `X-config.service` for an entry with an error: nothing is rendered any more, but what a running service
  * has stays until it stops.
  */
-export function heldConfigUnit(name: ServiceName, file: string): UnitFile {
+export function heldConfigUnit(name: ServiceName, file: string, context: UnitContext): UnitFile {
   return {
     path: unitName(name, 'config'),
     source: file,
@@ -103,6 +101,7 @@ export function heldConfigUnit(name: ServiceName, file: string): UnitFile {
           ['RuntimeDirectoryMode', '0700'],
           ['ExecStart', '/bin/false'],
         ],
+        block: hardening(tightest, context),
       },
     ],
   };

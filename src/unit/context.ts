@@ -12,6 +12,8 @@ export interface Machine {
 
 /** What all units share. */
 export interface UnitContext extends Machine {
+  /** The directories below /run that services have besides those below /run/unit-secrets. */
+  readonly runtimeDirectories: readonly string[];
   readonly provider: ProviderSetting;
   readonly token: Token;
   readonly fetch: FetchSettings;

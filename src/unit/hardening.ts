@@ -1,3 +1,4 @@
+import type { UnitContext } from './context.ts';
 import { type Setting, serialiseSettings } from './unit-file.ts';
 
 /**
@@ -33,20 +34,34 @@ export interface Sandbox {
   readonly home: 'yes' | 'read-only' | 'no';
   /** Files are born with their modes; this is for what somebody forgets. */
   readonly umask: '0077' | '0027';
-  readonly privateUsers: boolean;
   /** Whether /run/unit-secrets is sure to be there, so that it can be hidden. */
   readonly hideSecrets?: boolean;
 }
+
+/** For what runs no program of ours, or none at all. */
+export const tightest: Sandbox = { jit: false, network: false, home: 'yes', umask: '0077' };
 
 const serialised = new Map<string, string>();
 
 /**
  * The sandbox of a generated service, as lines of its `[Service]` section: a oneshot run as root which
- * reads root's files and writes its own runtime directories only. The same for all services, so it is
- * written once.
+ * reads root's files and writes its own runtime directories only.
+ *
+ * @param own directories below /run that the service has for itself, of those that services have there
  */
-export function hardening(sandbox: Sandbox): string {
-  const { jit, network, home, umask, privateUsers, hideSecrets = true } = sandbox;
+export function hardening(
+  sandbox: Sandbox,
+  { privateUsers, runtimeDirectories }: Pick<UnitContext, 'privateUsers' | 'runtimeDirectories'>,
+  own: readonly (string | undefined)[] = [],
+): string {
+  const others = runtimeDirectories.filter((name) => !own.includes(name)).map((name) => `-/run/${name}`);
+  const text = common(sandbox, privateUsers);
+  return others.length === 0 ? text : text + serialiseSettings([['InaccessiblePaths', others.join(' ')]]);
+}
+
+/** The same for all services, so it is written once. */
+function common(sandbox: Sandbox, privateUsers: boolean): string {
+  const { jit, network, home, umask, hideSecrets = true } = sandbox;
   const key = `${jit} ${network} ${home} ${umask} ${privateUsers} ${hideSecrets}`;
   const known = serialised.get(key);
   if (known !== undefined) return known;
@@ -57,9 +72,9 @@ export function hardening(sandbox: Sandbox): string {
 
 /**
  * `ReadOnlyPaths=/run` closes a gap that `ProtectSystem=strict` leaves beside `ProtectControlGroups=` and
- * its like; `TemporaryFileSystem=` hides all other services' secrets.
+ * its like; `TemporaryFileSystem=` hides all other services' secrets, but for those in `runtimeDirectories`.
  */
-function settingsOf(sandbox: Required<Sandbox>): Setting[] {
+function settingsOf(sandbox: Required<Sandbox> & { readonly privateUsers: boolean }): Setting[] {
   const { jit, network, home, umask, privateUsers, hideSecrets } = sandbox;
   return [
     ['UMask', umask],

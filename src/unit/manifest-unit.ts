@@ -1,13 +1,13 @@
 import { command, origin } from './common.ts';
-import type { Machine } from './context.ts';
-import { hardening } from './hardening.ts';
+import type { UnitContext } from './context.ts';
+import { hardening, tightest } from './hardening.ts';
 import { paths } from './paths.ts';
 import { lineText } from './syntax.ts';
 import type { UnitFile } from './unit-file.ts';
 import { xSecretsSection, xSetting } from './x-secrets.ts';
 
 /** The unit that fails with what is wrong with the manifest as a whole, so that `systemctl --failed` shows it. */
-export function manifestUnit(messages: readonly string[], machine: Machine): UnitFile {
+export function manifestUnit(messages: readonly string[], context: UnitContext): UnitFile {
   const more = messages.length > 1 ? `; and ${messages.length - 1} more` : '';
   return {
     path: 'unit-secrets-manifest.service',
@@ -26,16 +26,9 @@ export function manifestUnit(messages: readonly string[], machine: Machine): Uni
         settings: [
           ['Type', 'oneshot'],
           ['TimeoutStartSec', '30s'],
-          ['ExecStart', command(machine, 'fetch', '--manifest')],
+          ['ExecStart', command(context, 'fetch', '--manifest')],
         ],
-        block: hardening({
-          jit: false,
-          network: false,
-          home: 'yes',
-          umask: '0077',
-          privateUsers: machine.privateUsers,
-          hideSecrets: false,
-        }),
+        block: hardening({ ...tightest, hideSecrets: false }, context),
       },
       { name: xSecretsSection, settings: messages.map((text) => xSetting('Error', text)) },
     ],

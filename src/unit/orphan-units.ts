@@ -1,5 +1,7 @@
 import type { ServiceName } from '../domain/service-name.ts';
 import { configDirectory, origin, secretsDirectory, unitName } from './common.ts';
+import type { UnitContext } from './context.ts';
+import { hardening, tightest } from './hardening.ts';
 import { paths } from './paths.ts';
 import type { UnitFile } from './unit-file.ts';
 
@@ -13,6 +15,7 @@ export function orphanUnit(
   name: ServiceName,
   what: 'secrets' | 'config',
   formerDirectories: readonly string[],
+  context: UnitContext,
 ): UnitFile {
   const directory = what === 'secrets' ? secretsDirectory(name) : configDirectory(name);
   const kind = what === 'secrets' ? 'secrets' : 'configuration';
@@ -40,6 +43,7 @@ export function orphanUnit(
           ['RuntimeDirectoryMode', '0700'],
           ['ExecStart', '/bin/false'],
         ],
+        block: hardening(tightest, context),
       },
     ],
   };

@@ -111,9 +111,12 @@ class Planner {
   constructor(input: GeneratorInput, machine: Machine, hash: (text: string) => string) {
     const { provider, token, fetch } = input.manifest;
     this.#input = input;
-    this.#context = { ...machine, provider, token, fetch };
+    const runtimeDirectories = input.manifest.services
+      .map(({ runtimeDirectory }) => runtimeDirectory)
+      .filter((name) => name !== undefined);
+    this.#context = { ...machine, provider, token, fetch, runtimeDirectories };
     this.#hash = hash;
-    const claimed = new Set(input.manifest.services.map(({ runtimeDirectory }) => runtimeDirectory));
+    const claimed = new Set(runtimeDirectories);
     for (const left of input.secretsDirectories) {
       const unit = unitOfDirectory(left.directory);
       this.#left.set(unit, left);
@@ -224,11 +227,11 @@ class Planner {
       );
       this.#dropIns.push(brokenDropIn(entry, holds));
       this.#add(brokenSecretsUnit(entry, messages, this.#context, former));
-      if (holds) this.#add(heldConfigUnit(name, file));
+      if (holds) this.#add(heldConfigUnit(name, file, this.#context));
       return;
     }
     this.#add(brokenSecretsUnit(entry, messages, this.#context, former));
-    const unit = brokenSshKeyUnit({ ...entry, user, problems: reasons });
+    const unit = brokenSshKeyUnit({ ...entry, user, problems: reasons }, this.#context);
     this.#add(unit);
     this.#links.push(...sshKeyLinks(unit.path));
   }
@@ -252,7 +255,7 @@ class Planner {
       const parsed = parseServiceName(unitOfDirectory(directory));
       if (!parsed.ok) return;
       const former = what === 'secrets' ? this.#formerOf(parsed.service) : [];
-      const unit = orphanUnit(parsed.service, what, former);
+      const unit = orphanUnit(parsed.service, what, former, this.#context);
       if (!this.#written.has(unit.path)) this.#add(unit);
     };
     for (const { directory } of secretsDirectories) wipe(directory, 'secrets');

@@ -1,7 +1,7 @@
 import type { ServiceName } from '../domain/service-name.ts';
 import { origin, seconds, secretsDirectory, unitName } from './common.ts';
 import type { UnitContext } from './context.ts';
-import { hardening } from './hardening.ts';
+import { hardening, tightest } from './hardening.ts';
 import { quoteArgument } from './syntax.ts';
 import type { UnitFile } from './unit-file.ts';
 
@@ -52,13 +52,7 @@ export function renewalUnit(
           // asking systemd takes a privilege that nothing else in a sandbox of ours has
           ['ExecStart', `+systemctl reload ${quoteArgument(secrets)}`],
         ],
-        block: hardening({
-          jit: false,
-          network: false,
-          home: 'yes',
-          umask: '0077',
-          privateUsers: context.privateUsers,
-        }),
+        block: hardening(tightest, context),
       },
     ],
   };

@@ -85,14 +85,17 @@ export function secretsUnit(
       {
         name: 'Service',
         settings,
-        block: hardening({
-          jit: !vault,
-          network: !vault,
-          // a vault or a template may lie in somebody's checkout
-          home: vault || configs.length > 0 ? 'read-only' : 'yes',
-          umask: group === undefined ? '0077' : '0027',
-          privateUsers: context.privateUsers,
-        }),
+        block: hardening(
+          {
+            jit: !vault,
+            network: !vault,
+            // a vault or a template may lie in somebody's checkout
+            home: vault || configs.length > 0 ? 'read-only' : 'yes',
+            umask: group === undefined ? '0077' : '0027',
+          },
+          context,
+          [runtimeDirectory, ...formerDirectories],
+        ),
       },
       { name: xSecretsSection, settings: xSecretsSettings(service, context) },
     ],

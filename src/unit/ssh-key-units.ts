@@ -1,7 +1,7 @@
 import type { BrokenEntry, NamedValue, Service, SshKeys } from '../domain/manifest.ts';
 import { command, origin, secretsDirectory, unitName } from './common.ts';
-import type { Machine } from './context.ts';
-import { hardening } from './hardening.ts';
+import type { UnitContext } from './context.ts';
+import { hardening, tightest } from './hardening.ts';
 import { escapeSpecifiers, quoteArgument } from './syntax.ts';
 import type { Setting, UnitFile } from './unit-file.ts';
 import { makesWanted } from './wanted-target.ts';
@@ -22,11 +22,11 @@ export function sshKeyService(keys: SshKeys): Service {
 }
 
 /** `ssh-key-setup@U.service`: runs as U, so that no link in U's home leads it anywhere that U could not go. */
-export function sshKeyUnit(keys: SshKeys, marker: string, machine: Machine): UnitFile {
+export function sshKeyUnit(keys: SshKeys, marker: string, context: UnitContext): UnitFile {
   const { name, user, authorize, keyFile } = keys;
   const state = `/run/${secretsDirectory(name)}`;
   const install = command(
-    machine,
+    context,
     'install-keys',
     ...(authorize ? ['--authorize'] : []),
     ...(keyFile === undefined ? [] : [`--file=${keyFile}`]),
@@ -46,13 +46,7 @@ export function sshKeyUnit(keys: SshKeys, marker: string, machine: Machine): Uni
       ),
       ['ExecStart', install],
     ],
-    hardening({
-      jit: false,
-      network: false,
-      home: 'no',
-      umask: '0077',
-      privateUsers: machine.privateUsers,
-    }),
+    hardening({ ...tightest, home: 'no' }, context),
   );
 }
 
@@ -66,7 +60,7 @@ export function sshKeyRetryName({ name }: SshKeys): string {
  * the setup holds up a start of sshd; retries that started it at once, of several users in turn, would do so
  * for as long as the provider cannot be reached. This one waits for the keys instead, and sshd not for it.
  */
-export function sshKeyRetryUnit(keys: SshKeys, machine: Machine): UnitFile {
+export function sshKeyRetryUnit(keys: SshKeys, context: UnitContext): UnitFile {
   const { name, user, file } = keys;
   const secrets = unitName(name, 'secrets');
   return {
@@ -95,28 +89,26 @@ export function sshKeyRetryUnit(keys: SshKeys, machine: Machine): UnitFile {
           // without a path: systemd knows where its own programs are
           ['ExecStart', `systemctl start ${quoteArgument(`${name.name}.service`)}`],
         ],
-        block: hardening({
-          jit: false,
-          network: false,
-          home: 'yes',
-          umask: '0077',
-          privateUsers: machine.privateUsers,
-        }),
+        block: hardening(tightest, context),
       },
     ],
   };
 }
 
 /** `ssh-key-setup@U.service` for an entry with an error: its secrets unit fails with the reason, and so does it. */
-export function brokenSshKeyUnit(entry: BrokenEntry & { readonly user: string }): UnitFile {
-  return setupUnit(entry, [['AssertPathExists', '!/']], [['ExecStart', '/bin/false']]);
+export function brokenSshKeyUnit(
+  entry: BrokenEntry & { readonly user: string },
+  context: UnitContext,
+): UnitFile {
+  const block = hardening(tightest, context);
+  return setupUnit(entry, [['AssertPathExists', '!/']], [['ExecStart', '/bin/false']], block);
 }
 
 function setupUnit(
   { name, user, file }: Pick<SshKeys, 'name' | 'user' | 'file'>,
   unit: readonly Setting[],
   service: readonly Setting[],
-  block?: string,
+  block: string,
 ): UnitFile {
   const secrets = unitName(name, 'secrets');
   return {
@@ -138,7 +130,7 @@ function setupUnit(
       {
         name: 'Service',
         settings: [['Type', 'oneshot'], ['TimeoutStartSec', '30s'], ['TimeoutStopSec', '10s'], ...service],
-        ...(block === undefined ? {} : { block }),
+        block,
       },
     ],
   };

@@ -2,7 +2,7 @@ import type { Token } from '../domain/manifest.ts';
 import type { ServiceName } from '../domain/service-name.ts';
 import { command, origin, pathList, tokenUnitName } from './common.ts';
 import type { UnitContext } from './context.ts';
-import { hardening } from './hardening.ts';
+import { hardening, tightest } from './hardening.ts';
 import { paths } from './paths.ts';
 import { escapeSpecifiers } from './syntax.ts';
 import type { Setting, UnitFile } from './unit-file.ts';
@@ -49,13 +49,7 @@ export function tokenUnit(services: readonly ServiceName[], context: UnitContext
           // the directories are kept, so that requests can wait; the token is not
           ['ExecStopPost', command(context, 'token', 'wipe')],
         ],
-        block: hardening({
-          jit: false,
-          network: false,
-          home: 'read-only',
-          umask: '0077',
-          privateUsers: context.privateUsers,
-        }),
+        block: hardening({ ...tightest, home: 'read-only' }, context),
       },
       {
         name: xSecretsSection,
