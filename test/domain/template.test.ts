@@ -12,6 +12,7 @@ import {
   undeclaredNames,
 } from '../../src/domain/template.ts';
 import { oddText, reference, variableName } from '../support/manifests.ts';
+import { cpuTime } from '../support/render.ts';
 
 function parts(text: string): readonly TemplatePart[] {
   const result = parseTemplate(text);
@@ -171,9 +172,7 @@ describe('a template', () => {
 
   test('of a megabyte with thousands of placeholders is read in no time', () => {
     const text = `${'x'.repeat(100)}\${A}\n`.repeat(10_000);
-    const before = performance.now();
-    expect(parts(text)).toHaveLength(20_001);
-    expect(performance.now() - before).toBeLessThan(1000);
+    expect(cpuTime(() => expect(parts(text)).toHaveLength(20_001))).toBeLessThan(1000);
   });
 });
 

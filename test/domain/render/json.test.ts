@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseJsonTree } from '../../../src/domain/json-tree.ts';
 import {
+  cpuTime,
   patience,
   problemsIn,
   rendered,
@@ -96,8 +97,9 @@ test(
 test('a megabyte of template with a thousand placeholders, and a value of a megabyte, take well under a second', () => {
   const rows = Array.from({ length: 1000 }, (_, i) => `"k${i}": ["\${A}", "${'x'.repeat(1000)}"]`);
   const large = '"\\\n€'.repeat(250_000);
-  const before = performance.now();
-  expect(renderWith('json', `{${rows.join(',\n')}}`, { A: 'v"' }).ok).toBe(true);
-  expect(renderWith('json', '["${A}"]', { A: large }).ok).toBe(true);
-  expect(performance.now() - before).toBeLessThan(1500);
+  const took = cpuTime(() => {
+    expect(renderWith('json', `{${rows.join(',\n')}}`, { A: 'v"' }).ok).toBe(true);
+    expect(renderWith('json', '["${A}"]', { A: large }).ok).toBe(true);
+  });
+  expect(took).toBeLessThan(1500);
 });

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { parse } from 'smol-toml';
 import { describe, expect, test } from 'vitest';
 import {
+  cpuTime,
   patience,
   problemsIn,
   rendered,
@@ -209,4 +210,10 @@ test('what is not a placeholder stays as it is, byte for byte', () => {
       expect(text.startsWith(before) && text.endsWith(after)).toBe(true);
     }),
   );
+});
+
+test('a megabyte of template with a thousand placeholders takes well under a second', () => {
+  const row = (i: number): string => `k${i} = ["\${A}", '\${A}', "${'x'.repeat(1000)}"]\n`;
+  const template = Array.from({ length: 1000 }, (_, i) => row(i)).join('');
+  expect(cpuTime(() => expect(renderWith('toml', template, { A: 'v"' }).ok).toBe(true))).toBeLessThan(1500);
 });

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import {
+  cpuTime,
   patience,
   problemsIn,
   rendered,
@@ -330,8 +331,9 @@ test('what is not a placeholder stays as it is, byte for byte', () => {
 test('a megabyte of template with a thousand placeholders, and a value of a megabyte, take well under a second', () => {
   const row = (i: number): string => `k${i}:\n  a: \${A}\n  b: |\n${'    some text of a line\n'.repeat(40)}`;
   const template = Array.from({ length: 1000 }, (_, i) => row(i)).join('');
-  const before = performance.now();
-  expect(renderWith('yaml', template, { A: 'v"' }).ok).toBe(true);
-  expect(renderWith('yaml', 'a: ${A}\nb: |\n  ${A}\n', { A: '"\\\n€'.repeat(250_000) }).ok).toBe(true);
-  expect(performance.now() - before).toBeLessThan(3000);
+  const took = cpuTime(() => {
+    expect(renderWith('yaml', template, { A: 'v"' }).ok).toBe(true);
+    expect(renderWith('yaml', 'a: ${A}\nb: |\n  ${A}\n', { A: '"\\\n€'.repeat(250_000) }).ok).toBe(true);
+  });
+  expect(took).toBeLessThan(3000);
 });
