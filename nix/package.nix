@@ -1,12 +1,13 @@
-# The package, built from source. The npm packages are those of package-lock.json, with its digests; npm itself
-# takes no part, nor do install scripts.
+# The package, built from source. The npm packages are those of package-lock.json, with its digests; install
+# scripts take no part.
 {
   lib,
   stdenv,
-  fetchurl,
+  cacert,
   installShellFiles,
   nodejs_24,
   patchelf,
+  runCommand,
   # the git commit, for --version
   commit ? "",
 }:
@@ -44,15 +45,23 @@ let
 
   # "node_modules/a/node_modules/@b/c" is the package "@b/c"
   nameOf = place: lib.last (lib.splitString "node_modules/" place);
+  # npm knows where its registry is, or what stands in for it; the digest says whether the file is the right one
   fetch =
     place: locked:
-    let
-      name = nameOf place;
-    in
-    fetchurl {
-      url = "https://registry.npmjs.org/${name}/-/${baseNameOf name}-${locked.version}.tgz";
-      hash = locked.integrity;
-    };
+    runCommand "${baseNameOf (nameOf place)}-${locked.version}.tgz"
+      {
+        outputHash = locked.integrity;
+        outputHashMode = "flat";
+        nativeBuildInputs = [
+          cacert
+          nodejs_24
+        ];
+      }
+      ''
+        export HOME=$TMPDIR
+        npm pack --silent ${lib.escapeShellArg "${nameOf place}@${locked.version}"}
+        mv ./*.tgz "$out"
+      '';
 in
 stdenv.mkDerivation {
   pname = "unit-secrets";

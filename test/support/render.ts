@@ -293,7 +293,7 @@ const cases = Number(process.env['RENDER_CASES'] ?? 20_000);
 const secretsPerSample = 5;
 
 /** How long a property may take, in milliseconds. */
-export const patience = 120_000 * Math.max(1, cases / 20_000);
+export const patience = 600_000 * Math.max(1, cases / 20_000);
 
 /**
  * Renders generated samples, each with several sets of secrets, until at least `RENDER_CASES` were rendered.

@@ -210,3 +210,9 @@ test('what is not a placeholder stays as it is, byte for byte', () => {
     }),
   );
 });
+
+test('a megabyte of template with a thousand placeholders is rendered', () => {
+  const row = (i: number): string => `k${i} = ["\${A}", '\${A}', "${'x'.repeat(1000)}"]\n`;
+  const template = Array.from({ length: 1000 }, (_, i) => row(i)).join('');
+  expect(renderWith('toml', template, { A: 'v"' }).ok).toBe(true);
+});
