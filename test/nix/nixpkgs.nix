@@ -74,7 +74,7 @@ let
       mkDerivation =
         attributes: attributes // { outPath = "${store}/${attributes.pname}"; };
     };
-    fetchurl = { url, hash }: "${store}/fetched/${builtins.replaceStrings [ "/" ] [ "_" ] hash}";
+    cacert = "cacert";
     installShellFiles = "installShellFiles";
     nodejs_24 = "nodejs";
     patchelf = "patchelf";
@@ -85,8 +85,12 @@ let
         inherit value;
       };
     };
-    runCommand = name: _: script: {
-      outPath = "${store}/${name}";
+    runCommand = name: environment: script: {
+      outPath =
+        if environment ? outputHash then
+          "${store}/fetched/${builtins.replaceStrings [ "/" ] [ "_" ] environment.outputHash}"
+        else
+          "${store}/${name}";
       inherit script;
     };
     callPackage =
