@@ -13,6 +13,7 @@ import { type AgeStanza, describeRecipients, parseAgeHeader } from '../domain/ag
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { type Failure, FailureError } from '../domain/failure.ts';
 import { type OpensshEd25519Key, parseOpensshKey } from '../domain/openssh-key.ts';
+import { sourcePath } from './source-file.ts';
 
 /** Half a second per MiB without JIT, in units that take ten: much more than tokens and vaults need. */
 const largestFile = 4 * 1024 * 1024;
@@ -268,7 +269,7 @@ function readLimited(path: string, limit: number): Uint8Array {
   let descriptor: number | undefined;
   try {
     // O_NONBLOCK: the open of a FIFO would wait for a writer
-    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    descriptor = openSync(sourcePath(path), constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
     const status = fstatSync(descriptor);
     if (!status.isFile()) {
       throw dataFailure(

@@ -7,6 +7,7 @@ import {
   pathList,
   seconds,
   secretsDirectory,
+  sources,
   tokenUnitName,
   unitName,
 } from './common.ts';
@@ -87,6 +88,10 @@ export function secretsUnit(
           ['RuntimeDirectory', directories.join(' ')],
           ['RuntimeDirectoryMode', group === undefined ? '0700' : '0710'],
           ...token,
+          ...sources([
+            ...(vault ? [vault.path, ...vault.identities] : []),
+            ...configs.map(({ template }) => template),
+          ]),
           ['BindPaths', paths.queue],
           ['ExecStart', fetch],
           ['ExecReload', fetch],
