@@ -1,9 +1,9 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { type ExitCode, exitCodes } from '../src/domain/exit-codes.ts';
 import { readManifest } from '../src/domain/manifest-reader.ts';
 import { formatProblem } from '../src/domain/problem.ts';
 import { logToKernel, priority } from '../src/effects/kernel-log.ts';
-import { readManifestFiles } from '../src/effects/read-manifest.ts';
+import { type ManifestSource, readManifestFiles } from '../src/effects/read-manifest.ts';
 import { shortHash } from '../src/effects/short-hash.ts';
 import { writeFiles } from '../src/effects/unit-writer.ts';
 import { directoryRecord, paths } from '../src/unit/paths.ts';
@@ -20,7 +20,7 @@ export interface Machine {
 export async function plan({ root, executable }: Machine): Promise<UnitPlan | undefined> {
   const source = await readManifestFiles(root, paths);
   const secretsDirectories = leftDirectories(root);
-  const configDirectories = list(root + paths.config);
+  const configDirectories = list(root + paths.config, 'directories');
   const nothingLeft = secretsDirectories.length === 0 && configDirectories.length === 0;
   if (source.kind === 'missing' && nothingLeft) return undefined;
   const ownNamespace = isOwnNamespace(root);
@@ -30,7 +30,7 @@ export async function plan({ root, executable }: Machine): Promise<UnitPlan | un
       visibleNames: source.kind === 'read' ? source.visibleNames : [],
       secretsDirectories,
       configDirectories,
-      listed: lines(root + paths.serviceList),
+      listed: wantsList(source) ? lines(root + paths.serviceList) : [],
     },
     {
       executable,
@@ -53,14 +53,26 @@ export async function generate(normalDirectory: string, machine: Machine): Promi
   try {
     const result = await plan(machine);
     if (!result) return exitCodes.ok;
-    for (const problem of result.problems) logToKernel(priority.error, formatProblem(problem));
-    writeFiles(normalDirectory, result.files, result.links);
+    const failures = writeFiles(normalDirectory, result.files, result.links);
+    // units first: a record may take milliseconds on a slow console, and boot waits
+    report(result.problems.map(formatProblem));
+    report(failures);
+    if (failures.length > 0) return exitCodes.cannotCreate;
     return result.problems.length > 0 ? exitCodes.problems : exitCodes.ok;
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
     logToKernel(priority.error, `cannot write units to ${normalDirectory}: ${text}`);
     return exitCodes.cannotCreate;
   }
+}
+
+/** How many lines one run adds to the kernel's log at most. */
+const mostLines = 20;
+
+function report(lines: readonly string[]): void {
+  for (const line of lines.slice(0, mostLines)) logToKernel(priority.error, line);
+  const more = lines.length - mostLines;
+  if (more > 0) logToKernel(priority.error, `and ${more} more; unit-secrets check shows all`);
 }
 
 function isKernelFrom(root: string, wantedMajor: number, wantedMinor: number): boolean {
@@ -77,14 +89,27 @@ function isOwnNamespace(root: string): boolean {
 }
 
 function leftDirectories(root: string): LeftDirectory[] {
-  return list(root + paths.secrets).map((directory) => {
-    const record = `${root}${paths.secrets}/${directory}/${directoryRecord}`;
-    return { directory, runtimeDirectories: existsSync(record) ? lines(record) : [] };
+  return list(root + paths.secrets, 'directories').map((directory) => {
+    const path = `${root}${paths.secrets}/${directory}`;
+    const files = list(path, 'files');
+    const marker = files.find((name) => name.startsWith('.ok-'));
+    return {
+      directory,
+      runtimeDirectories: files.includes(directoryRecord) ? lines(`${path}/${directoryRecord}`) : [],
+      ...(marker === undefined ? {} : { marker }),
+    };
   });
+}
+
+/** Whether the names of earlier boots matter: only then is the list read. */
+function wantsList(source: ManifestSource): boolean {
+  return source.kind === 'read' && source.manifest.general.length + source.manifest.partial.length > 0;
 }
 
 function lines(path: string): string[] {
   try {
+    // opening a pipe would wait for a writer for ever
+    if (!statSync(path).isFile()) return [];
     return readFileSync(path, 'utf8')
       .split('\n')
       .filter((line) => line !== '');
@@ -93,10 +118,10 @@ function lines(path: string): string[] {
   }
 }
 
-function list(path: string): string[] {
+function list(path: string, what: 'directories' | 'files'): string[] {
   try {
     return readdirSync(path, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
+      .filter((entry) => (what === 'files' ? entry.isFile() : entry.isDirectory()))
       .map((entry) => entry.name)
       .sort();
   } catch {

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 
 export type Arch = 'x64' | 'arm64';
 
-const packageOf: Readonly<Record<Arch, string>> = {
+/** The npm package with the Bun of an architecture. */
+export const packageOf: Readonly<Record<Arch, string>> = {
   x64: '@oven/bun-linux-x64',
   arm64: '@oven/bun-linux-aarch64',
 };

@@ -1,6 +1,7 @@
 import { copyFileSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
+import { commitOf } from './commit.ts';
 
 /** The bundles, in a directory; the first is the entry point. */
 export const bundles = ['main.cjs', 'cli.cjs'] as const;
@@ -9,18 +10,23 @@ export const bundles = ['main.cjs', 'cli.cjs'] as const;
  * Bundles the generator and the command line separately, with all that they need, the SDK's WebAssembly
  * beside them: the engine looks at the whole text of a module before it runs any of it, and the generator's
  * is small. What a bundle imports lazily is also evaluated lazily.
+ *
+ * @returns the npm packages of which something is in a bundle, as package-lock.json names them
+ *   (`node_modules/ini`)
  */
-export async function bundle(repository: string, directory: string): Promise<void> {
+export async function bundle(repository: string, directory: string): Promise<readonly string[]> {
   const { version } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as {
     version: string;
   };
+  const commit = commitOf(repository);
+  const packages = new Set<string>();
   const [main, cli] = bundles;
   const entries = [
     { entry: 'src/main.ts', outfile: main, plugins: [leaveToOtherBundle(cli)] },
     { entry: 'src/cli/entry.ts', outfile: cli, plugins: [embedWebAssembly(directory)] },
   ];
   for (const { entry, outfile, plugins } of entries) {
-    await build({
+    const { metafile } = await build({
       entryPoints: [entry],
       absWorkingDir: repository,
       outfile: join(directory, outfile),
@@ -34,11 +40,22 @@ export async function bundle(repository: string, directory: string): Promise<voi
       supported: { 'dynamic-import': false },
       minify: true,
       legalComments: 'none',
-      define: { __UNIT_SECRETS_VERSION__: JSON.stringify(version) },
+      define: {
+        __UNIT_SECRETS_VERSION__: JSON.stringify(version),
+        __UNIT_SECRETS_COMMIT__: JSON.stringify(commit),
+      },
       plugins,
+      metafile: true,
       logLevel: 'warning',
     });
+    for (const output of Object.values(metafile.outputs)) {
+      for (const path of Object.keys(output.inputs)) {
+        const inPackage = /\bnode_modules\/(?:.*\/node_modules\/)?(?:@[^/]+\/)?[^/]+(?=\/)/.exec(path);
+        if (inPackage) packages.add(inPackage[0]);
+      }
+    }
   }
+  return [...packages].sort();
 }
 
 function leaveToOtherBundle(name: string): Plugin {

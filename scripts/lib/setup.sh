@@ -10,10 +10,19 @@ debian_packages=(
   ca-certificates
   debian-archive-keyring
   debootstrap
+  fish
+  gettext-base
+  git
+  lintian
+  mandoc
+  nix-bin
   openssh-client
   python3
+  python3-yaml
+  rpm
   strace
   systemd-container
+  zsh
   zstd
 )
 

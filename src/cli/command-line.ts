@@ -1,7 +1,9 @@
 import { resolve } from 'node:path';
-import { Command, CommanderError, Option } from 'commander';
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
-import { version } from '../version.ts';
+import { buildIdentity } from '../version.ts';
+import { Argument, Command, CommanderError } from './commander.ts';
+import { jsonOption, rootOf, rootOption } from './options.ts';
+import { addReadCommand, addTokenCommands, addVaultCommands } from './secret-commands.ts';
 
 /**
  * The command line, `unit-secrets COMMAND …`.
@@ -29,7 +31,7 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
     .description(
       'Secrets for systemd services: declared in git, fetched from 1Password at boot, kept in RAM only.',
     )
-    .version(version, '-V, --version', 'show the version')
+    .version(buildIdentity, '-V, --version', 'show the version, and the commit that was built')
     .helpOption('-h, --help', 'show this help')
     .helpCommand('help [command]', 'show the help of a command')
     .showSuggestionAfterError()
@@ -56,6 +58,55 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
       }
       const { generateCommand } = await import('./generate.ts');
       end(await generateCommand({ output: resolve(options.output), root: rootOf(options.root) }));
+    });
+
+  program
+    .command('check')
+    .description('find everything that is wrong with the manifest and its templates')
+    .argument('[file...]', 'files or directories of a checkout, instead of the manifest of this machine')
+    .addOption(jsonOption())
+    .addOption(rootOption())
+    .action(async (files: string[], options: { json?: true; root: string }) => {
+      const { checkCommand } = await import('./check.ts');
+      end(await checkCommand({ files, root: rootOf(options.root), json: options.json === true }));
+    });
+
+  program
+    .command('plan')
+    .description('show what systemctl daemon-reload would change')
+    .addOption(jsonOption())
+    .addOption(rootOption())
+    .action(async (options: { json?: true; root: string }) => {
+      const { planCommand } = await import('./plan.ts');
+      end(await planCommand({ root: rootOf(options.root), json: options.json === true }));
+    });
+
+  program
+    .command('apply')
+    .description('carry out the plan: reload units, fetch what has changed, restart the services concerned')
+    .action(async () => {
+      const { applyCommand } = await import('./apply.ts');
+      end(await applyCommand());
+    });
+
+  program
+    .command('status')
+    .description('show how services and their secrets stand; of one, all that is known')
+    .argument('[service...]', 'services, instead of all')
+    .option('--watch', 'look again every second, until Ctrl-C')
+    .addOption(jsonOption())
+    .action(async (services: string[], options: { json?: true; watch?: true }) => {
+      const { statusCommand } = await import('./status.ts');
+      end(await statusCommand({ services, json: options.json === true, watch: options.watch === true }));
+    });
+
+  program
+    .command('doctor')
+    .description('look at this machine, with a remedy for each thing that is wrong')
+    .addOption(jsonOption())
+    .action(async (options: { json?: true }) => {
+      const { doctorCommand } = await import('./doctor.ts');
+      end(await doctorCommand({ json: options.json === true }));
     });
 
   program
@@ -108,6 +159,24 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
       end(await installKeysCommand({ user, authorize: options.authorize === true, file: options.file }));
     });
 
+  program
+    .command('completion')
+    .description('print a completion script for a shell')
+    .addArgument(new Argument('<shell>', 'the shell').choices(['bash', 'zsh', 'fish']))
+    .action(async (shell: 'bash' | 'zsh' | 'fish') => {
+      const { completionCommand } = await import('./completion.ts');
+      end(completionCommand(shell, program));
+    });
+
+  program
+    .command('retry')
+    .description('start a service whose secrets could not be fetched, asking the provider in any case')
+    .argument('<service>', 'the service, with or without .service')
+    .action(async (service: string) => {
+      const { retryCommand } = await import('./retry.ts');
+      end(await retryCommand(service));
+    });
+
   const token = program.command('token').description('the service account token of this host');
   token
     .command('open')
@@ -125,6 +194,9 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
       const { tokenWipeCommand } = await import('./token.ts');
       end(await tokenWipeCommand(rootOf(options.root)));
     });
+  addTokenCommands(token, end);
+  addVaultCommands(program, end);
+  addReadCommand(program, end);
   return program;
 }
 
@@ -132,13 +204,4 @@ interface FetchOptions {
   readonly inline?: true;
   readonly manifest?: true;
   readonly root: string;
-}
-
-function rootOption(): Option {
-  return new Option('--root <dir>', 'read every path below this directory').default('', 'this machine');
-}
-
-/** A root as it is put in front of absolute paths: '' for this machine. */
-function rootOf(text: string): string {
-  return text === '' ? '' : resolve(text).replace(/\/$/, '');
 }

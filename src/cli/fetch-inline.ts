@@ -5,12 +5,9 @@ import { fetchSecrets } from '../fetch/fetch.ts';
 import { readPlan } from '../fetch/read-plan.ts';
 import { dropInName, paths } from '../unit/paths.ts';
 import { serviceOf } from './fetch.ts';
-import { obtainInline } from './obtain.ts';
+import { obtainFrom } from './obtain.ts';
 import { toExitCode } from './report-failure.ts';
 import { writeInlineSet } from './write-secrets.ts';
-
-/** Below the 90 s that systemd gives a start by default, so that the reason is told and not only the timeout. */
-const longestFetch = 70;
 
 /**
  * `fetch --inline X`, as X.service itself calls it before it starts: fetches with the token that it has as
@@ -20,11 +17,11 @@ export function fetchInlineCommand(name: string, root: string): Promise<ExitCode
   return toExitCode(async () => {
     const service = serviceOf(name);
     const unit = await readLoadedUnit(root, `${service.name}.service.d/${dropInName}`);
-    const { fetch } = readPlan(unit.settings);
-    const timeout = Math.min(fetch.timeout, longestFetch);
+    const { fetch, provider } = readPlan(unit.settings);
+    const request = { ...fetch, unitDigest: '', force: true };
+    const obtaining = obtainFrom(provider, root, request, { alone: true });
     await fetchSecrets(fetch, {
-      obtain: (references) =>
-        obtainInline(root, { ...fetch, timeout, references, unitDigest: '', force: true }),
+      obtain: (references) => obtaining.obtain(references),
       // an inline entry has no configs
       readTemplate: () => '',
       write: (set) => writeInlineSet(set, `${root}${paths.inline}/${directoryName(service.name)}`, service),

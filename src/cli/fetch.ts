@@ -1,16 +1,20 @@
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
+import { sshKeySetup } from '../domain/manifest-ssh-keys.ts';
 import { companionName, parseServiceName, type ServiceName } from '../domain/service-name.ts';
 import { log } from '../effects/journal-log.ts';
+import { hasMarker } from '../effects/secret-directory.ts';
+import { noteService } from '../effects/service-list.ts';
 import { shortHash } from '../effects/short-hash.ts';
 import { readTemplateFile } from '../effects/template-file.ts';
 import { readLoadedUnit } from '../effects/unit-reader.ts';
 import { fetchSecrets } from '../fetch/fetch.ts';
 import { errorsOf, readPlan } from '../fetch/read-plan.ts';
+import { paths } from '../unit/paths.ts';
 import { xSecretsText } from '../unit/x-secrets.ts';
 import { obtainFrom } from './obtain.ts';
 import { toExitCode } from './report-failure.ts';
-import { writeSecretSet } from './write-secrets.ts';
+import { stateDirectory, writeSecretSet } from './write-secrets.ts';
 
 /**
  * `fetch X`, as X-secrets.service calls it: fetches what its own loaded unit says and leaves a complete
@@ -25,12 +29,25 @@ export function fetchCommand(name: string, root: string): Promise<ExitCode> {
     const plan = readPlan(unit.settings);
     const unitDigest = shortHash(xSecretsText(unit.text));
     const { runtimeDirectory, grouped } = plan.fetch;
-    await fetchSecrets(plan.fetch, {
-      obtain: (references) =>
-        obtainFrom(plan.provider, root, { ...plan.fetch, references, unitDigest, force: false }),
-      readTemplate: (path) => readTemplateFile(root + path),
-      write: (set) => writeSecretSet(set, `.ok-${unitDigest}`, { root, service, runtimeDirectory, grouped }),
+    const places = { root, service, runtimeDirectory, grouped };
+    const obtaining = obtainFrom(plan.provider, root, {
+      ...plan.fetch,
+      unitDigest,
+      // a start finds an empty directory: this is a reload, by which somebody wants to know
+      force: hasMarker(stateDirectory(places)),
     });
+    try {
+      await fetchSecrets(plan.fetch, {
+        obtain: (references) => obtaining.obtain(references),
+        readTemplate: (path) => readTemplateFile(root + path),
+        write: (set) => writeSecretSet(set, `.ok-${unitDigest}`, places),
+      });
+    } catch (error) {
+      if (error instanceof FailureError && error.failure.class === 'permanent')
+        obtaining.remember(error.failure);
+      throw error;
+    }
+    if (service.base !== sshKeySetup) noteService(root + paths.serviceList, `${service.name}.service`);
     return exitCodes.ok;
   });
 }

@@ -19,8 +19,9 @@ export function generateCommand(options: {
       return exitCodes.ok;
     }
     for (const problem of result.problems) log('error', formatProblem(problem));
+    let failures: readonly string[];
     try {
-      writeFiles(options.output, result.files, result.links);
+      failures = writeFiles(options.output, result.files, result.links);
     } catch (error) {
       throw new FailureError({
         class: 'permanent',
@@ -28,6 +29,8 @@ export function generateCommand(options: {
         message: `cannot write units to ${options.output}: ${error instanceof Error ? error.message : 'unknown error'}`,
       });
     }
+    for (const failure of failures) log('error', failure);
+    if (failures.length > 0) return exitCodes.cannotCreate;
     const count = result.files.length + result.links.length;
     log('info', `wrote ${count} file${count === 1 ? '' : 's'} to ${options.output}`);
     return result.problems.length > 0 ? exitCodes.problems : exitCodes.ok;

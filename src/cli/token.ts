@@ -2,8 +2,8 @@ import { mkdirSync, renameSync } from 'node:fs';
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
 import { quoteName } from '../domain/problem.ts';
-import { log } from '../effects/journal-log.ts';
 import { remove, writeNew } from '../effects/secret-directory.ts';
+import { noteServices } from '../effects/service-list.ts';
 import { readTokenCredential, readTokenFile } from '../effects/token.ts';
 import { readLoadedUnit } from '../effects/unit-reader.ts';
 import { paths } from '../unit/paths.ts';
@@ -18,7 +18,7 @@ const unitName = 'unit-secrets-token.service';
 export function tokenOpenCommand(root: string): Promise<ExitCode> {
   return toExitCode(async () => {
     const { settings } = await readLoadedUnit(root, unitName);
-    noteServices(root, settings.get('KnownService') ?? []);
+    noteServices(root + paths.serviceList, settings.get('KnownService') ?? []);
     if (settings.get('Provider')?.[0] !== '1password') return exitCodes.ok;
     const [file] = settings.get('TokenFile') ?? [];
     const [age] = settings.get('TokenAge') ?? [];
@@ -50,8 +50,8 @@ export function tokenWipeCommand(root: string): Promise<ExitCode> {
 
 async function openSealed(path: string, identities: readonly string[]): Promise<string> {
   // only this way of handing over the token needs age
-  const { openAgeFile } = await import('../effects/age.ts');
-  return new TextDecoder().decode(await openAgeFile({ path, identities }));
+  const { openAgeFile } = await import('../effects/age-open.ts');
+  return new TextDecoder().decode((await openAgeFile({ path, identities, purpose: 'token' })).plaintext);
 }
 
 function install(root: string, text: string, source: string): void {
@@ -77,18 +77,5 @@ function install(root: string, text: string, source: string): void {
       exitCode: exitCodes.cannotCreate,
       message: `cannot write ${path}${error instanceof Error && 'code' in error ? ` (${String(error.code)})` : ''}`,
     });
-  }
-}
-
-/** Best effort: without the list fewer services are kept down when a manifest is unreadable at boot. */
-function noteServices(root: string, services: readonly string[]): void {
-  const path = root + paths.serviceList;
-  try {
-    mkdirSync(path.slice(0, path.lastIndexOf('/')), { recursive: true, mode: 0o755 });
-    writeNew(`${path}.new`, services.map((name) => `${name}\n`).join(''), 0o644);
-    renameSync(`${path}.new`, path);
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
-    log('warning', `cannot note the services' names in ${path}${code}; going on without`);
   }
 }

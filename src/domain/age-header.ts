@@ -41,10 +41,16 @@ export function parseAgeHeader(file: Uint8Array): AgeHeaderResult {
       stanzas.push({ type, args });
       inBody = true;
     } else {
-      return stanzas.length > 0 && /^--- [A-Za-z0-9+/]{43}$/.test(line) ? { ok: true, stanzas } : damaged();
+      const sound = stanzas.length > 0 && isPassphraseAlone(stanzas) && /^--- [A-Za-z0-9+/]{43}$/.test(line);
+      return sound ? { ok: true, stanzas } : damaged();
     }
   }
   return damaged();
+}
+
+/** A passphrase must be the only recipient (age.md, "The scrypt recipient type"): it authenticates the file. */
+function isPassphraseAlone(stanzas: readonly AgeStanza[]): boolean {
+  return stanzas.length === 1 || stanzas.every(({ type }) => type !== 'scrypt');
 }
 
 /** The lines that end in a line feed and are printable ASCII, up to the first that is not. */

@@ -36,9 +36,14 @@ export class Collector {
   }
 
   /** The members of an object; those that are not known are problems. */
-  object(value: Json | undefined, path: JsonPath, known?: readonly string[]): JsonMembers | undefined {
+  object(
+    value: Json | undefined,
+    path: JsonPath,
+    known?: readonly string[],
+    hint?: string,
+  ): JsonMembers | undefined {
     if (!isJsonObject(value)) {
-      this.add(path, `must be an object, this is ${kindOfJson(value)}`);
+      this.add(path, `must be an object, this is ${kindOfJson(value)}`, hint);
       return undefined;
     }
     if (known) this.members(value, path, known);

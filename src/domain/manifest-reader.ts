@@ -92,11 +92,11 @@ export function readManifest(main: ManifestText | undefined, fragments: readonly
     if (members) readEntries(members, part, provider.type);
     addDuplicates(text.duplicates ?? [], part);
   }
-  const services = parts.flatMap((part) => part.services);
   const sshKeys = parts.flatMap((part) => part.sshKeys);
-  refuseRepeated(services);
+  const named = parts.flatMap((part) => part.services);
+  refuseRepeated(named);
   refuseRepeated(sshKeys);
-  refuseGenerated(services, sshKeys);
+  const services = refuseGenerated(named, sshKeys);
   refuseSharedDirectories(services);
   for (const part of parts) if (!part.main) spoil(part);
   return {
@@ -177,15 +177,21 @@ function read<T>(
   to.service = unit.ok ? unit.name.name : key;
   if (unit.ok) {
     const entry = work(unit.name);
-    entries.push({ key, path, name: unit.name, entry, to, problems: to.problems.slice(first) });
+    const problems = to.problems.length > first ? to.problems.slice(first) : [];
+    entries.push({ key, path, name: unit.name, entry, to, problems });
   } else to.add(path, unit.message, undefined, 'name');
   to.service = undefined;
 }
 
 /** A problem of an entry that shows beside others only. */
-function addTo({ to, path, name, problems }: EntryOf<unknown>, at: JsonPath, message: string): void {
+function addTo(
+  { to, path, name, problems }: EntryOf<unknown>,
+  at: JsonPath,
+  message: string,
+  hint: string,
+): void {
   to.service = name.name;
-  to.add([...path, ...at], message, undefined, 'name');
+  to.add([...path, ...at], message, hint, at.length > 0 ? 'value' : 'name');
   to.service = undefined;
   const added = to.problems.at(-1);
   if (added) problems.push(added);
@@ -212,19 +218,34 @@ function addDuplicates(duplicates: readonly DuplicateMember[], { to, services, s
 }
 
 /** An entry of another file is named with it. */
-const naming = (other: EntryOf<unknown>, here: EntryOf<unknown>): string =>
-  other.to === here.to ? quoteName(other.key) : `${quoteName(other.key)} in ${other.to.file}`;
+function naming(other: EntryOf<unknown>, here: EntryOf<unknown>): string {
+  const what = `${other.path[0] === 'sshKeys' ? 'the SSH keys of ' : ''}${quoteName(other.key)}`;
+  return other.to === here.to ? what : `${what} in ${other.to.file}`;
+}
 
 function refuseRepeated(entries: readonly EntryOf<unknown>[]): void {
   const seen = new Map<string, EntryOf<unknown>>();
   for (const entry of entries) {
     const other = seen.get(entry.name.name);
-    if (other) addTo(entry, [], `${quoteName(entry.key)} is the same as ${naming(other, entry)}`);
-    else seen.set(entry.name.name, entry);
+    if (!other) seen.set(entry.name.name, entry);
+    else if (other.key === entry.key)
+      addTo(entry, [], `${quoteName(entry.key)} stands in ${other.to.file}, too`, 'keep one of them');
+    else {
+      const same = `${quoteName(entry.key)} is the same service as ${naming(other, entry)}`;
+      addTo(entry, [], same, 'keep one of them');
+    }
   }
 }
 
-function refuseGenerated(services: readonly EntryOf<Service>[], sshKeys: readonly EntryOf<SshKeys>[]): void {
+/**
+ * Refuses entries for units that are generated for others.
+ *
+ * @returns those that are left: to keep such a unit down would cost the service that it is generated for
+ */
+function refuseGenerated(
+  services: readonly EntryOf<Service>[],
+  sshKeys: readonly EntryOf<SshKeys>[],
+): readonly EntryOf<Service>[] {
   // shorter names first: one that is refused has no units whose names could be taken
   const generated = new Map<string, EntryOf<unknown>>();
   for (const entry of sshKeys) {
@@ -234,11 +255,17 @@ function refuseGenerated(services: readonly EntryOf<Service>[], sshKeys: readonl
     if (generated.has(entry.name.name)) continue;
     for (const suffix of ['secrets', 'config']) generated.set(companionName(entry.name, suffix), entry);
   }
-  for (const entry of services) {
+  return services.filter((entry) => {
     const owner = generated.get(entry.name.name);
-    if (owner)
-      addTo(entry, [], `${quoteName(entry.key)} is the name of a unit generated for ${naming(owner, entry)}`);
-  }
+    if (!owner) return true;
+    addTo(
+      entry,
+      [],
+      `${quoteName(entry.key)} is the name of a unit generated for ${naming(owner, entry)}`,
+      'remove the entry or rename the service',
+    );
+    return false;
+  });
 }
 
 function refuseSharedDirectories(services: readonly EntryOf<Service>[]): void {
@@ -252,6 +279,7 @@ function refuseSharedDirectories(services: readonly EntryOf<Service>[]): void {
         entry,
         ['runtimeDirectory'],
         `/run/${runtimeDirectory} is already that of ${naming(owner, entry)}`,
+        'give each service a directory of its own',
       );
     else owners.set(runtimeDirectory, entry);
   }
@@ -264,7 +292,9 @@ function spoil(part: Part): void {
 }
 
 function usable<T>(entries: readonly EntryOf<T>[]): T[] {
-  const broken = new Set(entries.filter(({ problems }) => problems.length > 0).map(({ name }) => name.name));
+  const unfit = entries.filter(({ problems }) => problems.length > 0);
+  if (unfit.length === 0) return entries.map(({ entry }) => entry);
+  const broken = new Set(unfit.map(({ name }) => name.name));
   return entries.filter(({ name }) => !broken.has(name.name)).map(({ entry }) => entry);
 }
 

@@ -66,7 +66,33 @@ const notInline = {
       configs: false,
       group: false,
       runtimeDirectory: false,
-      files: { additionalProperties: { properties: { credential: { const: false } } } },
+      files: {
+        type: 'object',
+        additionalProperties: {
+          if: { type: 'object' },
+          // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
+          then: { type: 'object', properties: { credential: { const: false } } },
+        },
+      },
+    },
+  },
+};
+
+const noInlineVault = {
+  // the keys of a vault are root's
+  if: {
+    properties: {
+      provider: { type: 'object', required: ['type'], properties: { type: { const: 'age-vault' } } },
+    },
+    required: ['provider'],
+  },
+  // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
+  then: {
+    properties: {
+      services: {
+        type: 'object',
+        additionalProperties: { type: 'object', properties: { dynamicUser: false } },
+      },
     },
   },
 };
@@ -166,7 +192,7 @@ export const manifestSchema = {
         description: 'A unit name as systemd takes it (systemd.unit(5)); of a template, an instance.',
         pattern:
           '^(?!unit-secrets)(?!.*\\.(?:automount|device|mount|path|scope|slice|snapshot|socket|swap|target|timer)$)' +
-          '(?!.{248})(?!.{240,}(?<!\\.service)$)[A-Za-z0-9:_\\\\-][A-Za-z0-9:_.\\\\-]*(?:@(?!\\.service$)[A-Za-z0-9:_.\\\\@-]+)?$',
+          '(?![^@]*-(?:@|(?:\\.service)?$))(?!.{248})(?!.{240,}(?<!\\.service)$)[A-Za-z0-9:_\\\\-][A-Za-z0-9:_.\\\\-]*(?:@(?!\\.service$)[A-Za-z0-9:_.\\\\@-]+)?$',
       },
       additionalProperties: {
         description: 'What a service is given.',
@@ -200,6 +226,7 @@ export const manifestSchema = {
               if: { type: 'object' },
               // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
               then: {
+                type: 'object',
                 required: ['value'],
                 additionalProperties: false,
                 properties: {
@@ -299,6 +326,7 @@ export const manifestSchema = {
       },
     },
   },
+  ...noInlineVault,
   $defs: {
     path: path('An absolute path, without "..".'),
     value: {

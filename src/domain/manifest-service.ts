@@ -11,6 +11,8 @@ const deliveries = ['environment', 'credentials', 'files', 'configs'];
 const members = [...deliveries, 'group', 'dynamicUser', 'runtimeDirectory'];
 /** No wider than this: rw for root, r for the group. */
 const widestMode = 0o640;
+const none: readonly never[] = [];
+const longestName = 255;
 const fileNameHint = 'letters, digits, ".", "_" and "-", not beginning with "."';
 
 /** An entry of `services`; what cannot be read of it is left out, and a problem says so. */
@@ -21,36 +23,45 @@ export function readService(
   provider: ProviderSetting['type'],
   to: Collector,
 ): Service {
-  const nothing: Service = {
-    name,
-    file: to.file,
-    environment: [],
-    credentials: [],
-    files: [],
-    configs: [],
-    inline: false,
-  };
   const entry = to.object(value, path, members);
-  if (!entry) return nothing;
-  if (!deliveries.some((delivery) => entry[delivery] !== undefined)) {
+  if (!entry) {
+    return {
+      name,
+      file: to.file,
+      environment: none,
+      credentials: none,
+      files: none,
+      configs: none,
+      inline: false,
+    };
+  }
+  // a member that is not known is told above, and was meant to be one of these
+  const misnamed = Object.keys(entry).some((member) => !members.includes(member));
+  if (!misnamed && !deliveries.some((delivery) => entry[delivery] !== undefined)) {
     to.add(path, 'the service is given nothing', `add ${deliveries.map(quoteName).join(', ')} or several`);
   }
   const group = entry['group'] === undefined ? undefined : readGroup(entry['group'], [...path, 'group'], to);
   const directory = entry['runtimeDirectory'];
   const runtimeDirectory =
     directory === undefined ? undefined : readDirectory(directory, [...path, 'runtimeDirectory'], to);
+  const { environment, credentials, files, configs } = entry;
+  // most entries have one of them, and paths are for those only
   const service: Service = {
-    ...nothing,
-    environment: named(
-      entry['environment'],
-      [...path, 'environment'],
-      variableName,
-      environmentValueProblem,
-      to,
-    ),
-    credentials: named(entry['credentials'], [...path, 'credentials'], credentialId, textProblem, to),
-    files: readFiles(entry['files'], [...path, 'files'], group === undefined ? 0o400 : 0o440, to),
-    configs: readConfigs(entry['configs'], [...path, 'configs'], to),
+    name,
+    file: to.file,
+    environment:
+      environment === undefined
+        ? none
+        : named(environment, [...path, 'environment'], variableName, environmentValueProblem, to),
+    credentials:
+      credentials === undefined
+        ? none
+        : named(credentials, [...path, 'credentials'], credentialId, textProblem, to),
+    files:
+      files === undefined
+        ? none
+        : readFiles(files, [...path, 'files'], group === undefined ? 0o400 : 0o440, to),
+    configs: configs === undefined ? none : readConfigs(configs, [...path, 'configs'], to),
     ...(group === undefined ? {} : { group }),
     ...(runtimeDirectory === undefined ? {} : { runtimeDirectory }),
     inline: entry['dynamicUser'] !== undefined,
@@ -82,7 +93,9 @@ const credentialId: NameRule = {
 const fileName: NameRule = { ...credentialId, what: 'the name of a file' };
 
 function checkName(name: string, path: JsonPath, rule: NameRule, to: Collector): void {
-  if (!rule.pattern.test(name)) to.add(path, `${quoteName(name)} is not ${rule.what}`, rule.hint, 'name');
+  if (rule.pattern.test(name)) return;
+  const hint = name.length > longestName ? `at most ${longestName} characters` : rule.hint;
+  to.add(path, `${quoteName(name)} is not ${rule.what}`, hint, 'name');
 }
 
 /** An object of names and values. */
@@ -97,8 +110,12 @@ function named(
   if (value === undefined) return values;
   const entries = to.object(value, path);
   for (const name of Object.keys(entries ?? {})) {
-    checkName(name, [...path, name], rule, to);
-    const text = to.value(entries?.[name], [...path, name], quotedIfOdd(name), problemOf);
+    const at = [...path, name];
+    checkName(name, at, rule, to);
+    const text = to.value(entries?.[name], at, name, (_, part) =>
+      // the name is quoted for the message only: nearly no value has a problem
+      problemOf(name, part) === undefined ? undefined : problemOf(quotedIfOdd(name), part),
+    );
     if (text !== undefined) values.push([name, text]);
   }
   return values;
@@ -122,7 +139,12 @@ function readFiles(value: Json | undefined, path: JsonPath, mode: number, to: Co
       if (text !== undefined) files.push({ name, value: text, mode, credential: false });
       continue;
     }
-    const file = to.object(given, at, ['value', 'mode', 'credential']);
+    const file = to.object(
+      given,
+      at,
+      ['value', 'mode', 'credential'],
+      'or a string: a reference, or text with references in {{ … }}',
+    );
     if (!file) continue;
     if (file['value'] === undefined) to.add(at, 'the member "value" is missing', 'add "value": REFERENCE');
     const text =
@@ -144,7 +166,12 @@ function readConfigs(value: Json | undefined, path: JsonPath, to: Collector): Co
   for (const name of Object.keys(entries ?? {})) {
     const at = [...path, name];
     checkName(name, at, fileName, to);
-    const config = to.object(entries?.[name], at, ['template', 'format', 'values', 'mode', 'credential']);
+    const config = to.object(
+      entries?.[name],
+      at,
+      ['template', 'format', 'values', 'mode', 'credential'],
+      'such as {"template": PATH}',
+    );
     if (!config) continue;
     if (config['template'] === undefined)
       to.add(at, 'the member "template" is missing', 'add "template": PATH');
@@ -183,7 +210,8 @@ function readGroup(value: Json, path: JsonPath, to: Collector): string | undefin
   const text = to.string(value, path);
   // the rules of useradd(8), which systemd takes without a warning
   if (text === undefined || /^[A-Za-z_][A-Za-z0-9_-]{0,30}$/.test(text)) return text;
-  to.add(path, `${quoteName(text)} is not the name of a group`);
+  const hint = 'letters, digits, "_" and "-", beginning with a letter or "_", at most 31 characters';
+  to.add(path, `${quoteName(text)} is not the name of a group`, hint);
   return undefined;
 }
 
@@ -227,13 +255,14 @@ function readInline(
   if (provider !== 'age-vault') return;
   to.add(
     [...path, 'dynamicUser'],
-    '"inline" is for 1Password: the keys of an age vault are root’s',
+    '"inline" is for 1Password: only root can open an age vault',
     'leave it out: without it everything works for services with DynamicUser=, too',
   );
 }
 
 /** A service's credentials share one directory, whatever they are made from. */
 function checkCredentialIds(service: Service, path: JsonPath, to: Collector): void {
+  if (service.files.length === 0 && service.configs.length === 0) return;
   const owners = new Map(service.credentials.map(([id]) => [id, 'credentials']));
   const claim = (kind: string, { name, credential }: SecretFile | ConfigFile): void => {
     if (!credential) return;
@@ -243,7 +272,7 @@ function checkCredentialIds(service: Service, path: JsonPath, to: Collector): vo
       to.add(
         [...path, kind, name],
         `the service already has a credential ${quoteName(name)} from ${quoteName(owner)}`,
-        undefined,
+        'give one of them another name',
         'name',
       );
     }

@@ -66,7 +66,8 @@ export function readToken(value: Json | undefined, to: Collector): Token {
     if (id !== undefined && !credentialName.test(id)) {
       to.add(
         [...path, 'credential'],
-        `${quoteName(id)} is not the ID of a credential`,
+        // not quoted: it may well be the token itself, pasted into the wrong place
+        'must be the ID of a credential',
         'letters, digits, ".", "_" and "-", not beginning with "."',
       );
     }

@@ -35,10 +35,20 @@ export function formatProblem(problem: Problem): string {
   return `${problem.file}${place}: ${path}${problem.message}${hint}`;
 }
 
-/** Quotes a name for a message; what would not show or would rearrange the line comes out escaped. */
+/** No name that is meant to be one is longer than a unit's. */
+const longestName = 256;
+// noncharacters make systemd refuse the unit file that the message stands in
+const invisible = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\p{Noncharacter_Code_Point}]/gu;
+
+/**
+ * Quotes a name for a message; what would not show or would rearrange the line comes out escaped, and what
+ * is much too long is cut off.
+ */
 export function quoteName(name: string): string {
-  return JSON.stringify(name).replace(
-    /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu,
-    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  const shown = name.length > longestName ? `${name.slice(0, longestName).toWellFormed()}…` : name;
+  return JSON.stringify(shown).replace(invisible, (character) =>
+    Array.from({ length: character.length }, (_, index) => character.charCodeAt(index))
+      .map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`)
+      .join(''),
   );
 }

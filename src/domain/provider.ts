@@ -15,3 +15,19 @@ export type Resolution =
 export interface Provider {
   resolve(references: readonly string[]): Promise<ReadonlyMap<string, Resolution>>;
 }
+
+/** A provider that keeps something open, to be asked many times. */
+export interface Session {
+  /** Resolves when it can be asked, which it prepares from the start; rejects with a `FailureError`. */
+  ready(within: number): Promise<void>;
+  /**
+   * Resolves as a `Provider` does.
+   *
+   * @param within milliseconds until it gives up, with a transient failure; the session is of no use then
+   */
+  resolve(references: readonly string[], within: number): Promise<ReadonlyMap<string, Resolution>>;
+  /** Whether it can still be asked. */
+  readonly isOpen: () => boolean;
+  /** Ends it at once, whatever it does. */
+  close(): void;
+}

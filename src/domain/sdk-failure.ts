@@ -51,6 +51,45 @@ export function classifySdkMessage(message: string): Failure {
   return transient('1Password or its SDK failed in an unexpected way');
 }
 
+/**
+ * Whom a failure of a whole call concerns: `all` whatever they ask for, all of one `vault`, or a
+ * `reference` among them that spoils it for the others.
+ */
+export function scopeOf(message: string): 'all' | 'vault' | 'reference' {
+  if (/^authentication error|unlocking vaults when listing vaults/.test(message)) return 'all';
+  const { class: kind, exitCode } = classifySdkMessage(message);
+  if (kind === 'rate-limited' || exitCode === exitCodes.configuration) return 'all';
+  if (/error sending request$|you are not authenticated$|failed to authenticate$/.test(message)) return 'all';
+  if (kind === 'permanent') return 'vault';
+  return vaultTexts.test(message) ? 'vault' : 'reference';
+}
+
+const vaultTexts =
+  /internal server error$|unexpected status code in response: \d+|request timeout$|conflict|bad request$|Unexpected error when retrieving response contents$|BadEncoding|deserializing HTTP responses/;
+
+/** Classifies why a call for the fields of one item, and nothing else, failed as a whole. */
+export function classifyAlone(reference: string, message: string): Failure {
+  const name = JSON.stringify(reference);
+  if (/item is not in an active state$/.test(message)) {
+    return permanent(`${name}: the item is archived`, 'restore it in 1Password, or name another');
+  }
+  // the SDK says so of vaults and items that are given by ids
+  if (/no vault matched|vault couldn't be found/.test(message))
+    return permanent(`${name}: ${referenceErrors['vaultNotFound']}`);
+  if (/no item matched/.test(message)) return permanent(`${name}: ${referenceErrors['itemNotFound']}`);
+  const failure = classifySdkMessage(message);
+  return { ...failure, message: `${name}: ${failure.message}` };
+}
+
+function permanent(message: string, hint?: string): Failure {
+  return {
+    class: 'permanent',
+    exitCode: exitCodes.dataError,
+    message,
+    ...(hint === undefined ? {} : { hint }),
+  };
+}
+
 function transient(message: string): Failure {
   return { class: 'transient', exitCode: exitCodes.temporaryFailure, message };
 }
@@ -75,9 +114,5 @@ export function classifyReferenceError(reference: string, type: string): Failure
   const text = Object.hasOwn(referenceErrors, type) ? referenceErrors[type] : undefined;
   if (text === undefined)
     return transient(`${JSON.stringify(reference)}: 1Password could not resolve it this time`);
-  return {
-    class: 'permanent',
-    exitCode: exitCodes.dataError,
-    message: `${JSON.stringify(reference)}: ${text}`,
-  };
+  return permanent(`${JSON.stringify(reference)}: ${text}`);
 }

@@ -14,7 +14,7 @@ export type ServiceNameResult =
 /** 255 bytes of a unit's name, less those of `-secrets.service` (systemd.unit(5), NAME_MAX). */
 const longestName = 239;
 /** Most names: nothing to look closer at. */
-const simple = /^(?!unit-secrets)[A-Za-z0-9_-]{1,239}$/;
+const simple = /^(?!unit-secrets)[A-Za-z0-9_-]{0,238}[A-Za-z0-9_]$/;
 const otherTypes = /\.(automount|device|mount|path|scope|slice|snapshot|socket|swap|target|timer)$/;
 
 /** Parses a key of `services`: a unit name as in systemd.unit(5), `.service` optional, no template without an instance. */
@@ -40,6 +40,9 @@ export function parseServiceName(key: string): ServiceNameResult {
   if (other && key === name) return refuse(`is a ${other[1]} unit; only services get secrets`);
   if (name.startsWith('unit-secrets')) return refuse('is a name that unit-secrets keeps for itself');
   const at = name.indexOf('@');
+  // systemd.unit(5): drop-ins of "foo-.service" apply to all units whose names begin with "foo-"
+  if ((at < 0 ? name : name.slice(0, at)).endsWith('-'))
+    return refuse('ends with "-": its drop-in would apply to every unit whose name begins so');
   if (at < 0) return { ok: true, service: { name, base: name } };
   const instance = name.slice(at + 1);
   if (instance === '') return refuse(`is a template; name an instance, such as ${quoteName(`${name}NAME`)}`);

@@ -1,3 +1,5 @@
+import { CutOff, decodeBase64, decodeText, encodeBase64, SshReader, sameBytes } from './ssh-wire.ts';
+
 /** A public key as OpenSSH writes it: `TYPE BASE64 COMMENT` (sshd(8), "AUTHORIZED_KEYS FILE FORMAT"). */
 export interface PublicKey {
   readonly type: string;
@@ -18,13 +20,26 @@ export interface CurveHalves {
   readonly public: Uint8Array;
 }
 
+/** The numbers of an RSA key (RFC 8017, section 3.2). */
+export interface RsaNumbers {
+  readonly n: bigint;
+  readonly e: bigint;
+  readonly d: bigint;
+  readonly p: bigint;
+  readonly q: bigint;
+  /** The inverse of q modulo p. */
+  readonly qi: bigint;
+}
+
 export interface PrivateKey {
   /** The file that ssh reads: OpenSSH's own format, LF, 70 columns, whatever the layout was. */
   readonly text: string;
   /** The public half that is written in it. */
   readonly publicKey: PublicKey;
-  /** What is still to be checked; an RSA key has been checked by its arithmetic. */
+  /** What is still to be checked, of a key on a curve. */
   readonly halves?: CurveHalves;
+  /** Of an RSA key; its arithmetic has been checked. */
+  readonly rsa?: RsaNumbers;
 }
 
 /** In messages nothing of a key is told, and of a type only what looks like one. */
@@ -32,6 +47,13 @@ export type Parsed<T> =
   | { readonly ok: true; readonly key: T }
   | {
       readonly ok: false;
+      /**
+       * - `encrypted`: a key that needs a passphrase
+       * - `unsupported`: a well-formed key of another type, or too weak
+       * - `damaged`: begins like a key, but is none
+       * - `other`: something else
+       */
+      readonly kind: 'encrypted' | 'unsupported' | 'damaged' | 'other';
       /** To follow "the private key" or "the public key": `is …`, `has …`. */
       readonly message: string;
       readonly hint?: string;
@@ -81,7 +103,7 @@ export function formatPublicKey({ type, wire, comment }: PublicKey): string {
 
 /** Whether two public keys are the same, comments aside. */
 export function samePublicKey(a: PublicKey, b: PublicKey): boolean {
-  return equal(a.wire, b.wire);
+  return sameBytes(a.wire, b.wire);
 }
 
 /** Parses a text that holds one public key, without options, and nothing else. */
@@ -101,17 +123,17 @@ export function parsePublicKey(text: string): Parsed<PublicKey> {
   return readAll(wire, (reader) => {
     if (decodeText(reader.string()) !== type) return damaged('it holds a key of another type than it says');
     const problem = readPublicPart(reader, known);
-    if (problem !== undefined) return refused(problem);
+    if (problem) return problem;
     return { ok: true, key: { type, wire, comment: cleanComment(comment.join(' ')) } };
   });
 }
 
 function unknownPublicKey(type: string, others: readonly string[]): Refusal {
   if (type.endsWith('-cert-v01@openssh.com'))
-    return refused('is a certificate', 'give the plain key it is for');
+    return unsupported('is a certificate', 'give the plain key it is for');
   // only what looks like a type is quoted: anything may have been stored in the wrong place
   if (/^(?:ssh|ecdsa|sk)-[a-z0-9@.-]{1,60}$/.test(type))
-    return refused(`is of the type "${type}"`, supported);
+    return unsupported(`is of the type "${type}"`, supported);
   if (others.some((word) => types.has(word))) {
     return refused('has options in front', 'give the key alone, as "TYPE BASE64 COMMENT"');
   }
@@ -153,13 +175,14 @@ function otherFormat(text: string): Refusal {
 }
 
 function encrypted(): Refusal {
-  return refused(
+  return refuse(
+    'encrypted',
     'is encrypted with a passphrase, which nobody can give at boot',
     'ssh-keygen -p -N "" -f FILE takes it off',
   );
 }
 
-function readEnvelope(reader: Reader, bytes: Uint8Array): Parsed<PrivateKey> {
+function readEnvelope(reader: SshReader, bytes: Uint8Array): Parsed<PrivateKey> {
   if (decodeText(reader.take(magic.length)) !== magic)
     return damaged(`"${magic.slice(0, -1)}" is not where it should be`);
   const cipher = decodeText(reader.string());
@@ -175,44 +198,41 @@ function readEnvelope(reader: Reader, bytes: Uint8Array): Parsed<PrivateKey> {
     const type = decodeText(outer.string());
     const known = types.get(type);
     if (!/^[a-z0-9@.-]{1,64}$/.test(type)) return damaged('its type is unreadable');
-    if (known?.file === undefined) return refused(`is of the type "${type}"`, supported);
+    if (known?.file === undefined) return unsupported(`is of the type "${type}"`, supported);
     const problem = readPublicPart(outer, known);
-    if (problem !== undefined) return refused(problem);
-    const secret = new Reader(hidden);
+    if (problem) return problem;
+    const secret = new SshReader(hidden);
     const checkNumber = secret.uint32();
     if (secret.uint32() !== checkNumber) return damaged('its check numbers differ');
     if (decodeText(secret.string()) !== type) return damaged('its halves are of different types');
-    const halves = readPrivatePart(secret, type, known, wire);
-    if (!halves) return damaged('its halves do not belong together');
+    const secrets = readPrivatePart(secret, type, known, wire);
+    if (!secrets) return damaged('its halves do not belong together');
     const comment = cleanComment(decodeText(secret.string()));
     if (!secret.rest().every((byte, index) => byte === index + 1))
       return damaged('its padding is not as it should be');
     return {
       ok: true,
-      key: {
-        text: formatPrivateKey(bytes),
-        publicKey: { type, wire, comment },
-        ...(halves === 'checked' ? {} : { halves }),
-      },
+      key: { text: formatPrivateKey(bytes), publicKey: { type, wire, comment }, ...secrets },
     };
   });
 }
 
 /** Reads a public key behind its type; gives what is wrong with it. */
-function readPublicPart(reader: Reader, type: KeyType): string | undefined {
+function readPublicPart(reader: SshReader, type: KeyType): Refusal | undefined {
   if (type.curve === undefined) {
     reader.string(); // the exponent
-    const bits = toNumber(reader.string()).toString(2).length;
-    return bits < smallestRsa ? `has ${bits} bits, which sshd refuses: at least ${smallestRsa}` : undefined;
+    const bits = reader.number().toString(2).length;
+    if (bits >= smallestRsa) return undefined;
+    return unsupported(`has ${bits} bits, which sshd refuses: at least ${smallestRsa}`);
   }
   if (type.curveName !== undefined && decodeText(reader.string()) !== type.curveName)
-    return 'is damaged: its curve is not that of its type';
+    return damaged('its curve is not that of its type');
   const point = reader.string();
   const whole =
     type.curveName === undefined
       ? point.length === type.size
       : point.length === 1 + 2 * (type.size ?? 0) && point[0] === 4;
-  if (!whole) return 'is damaged: its parts have wrong lengths';
+  if (!whole) return damaged('its parts have wrong lengths');
   // a security key's: the application that it is for
   if (type.file === undefined) reader.string();
   return undefined;
@@ -220,38 +240,40 @@ function readPublicPart(reader: Reader, type: KeyType): string | undefined {
 
 /** Reads the private half and checks that its copy of the public one is the same. */
 function readPrivatePart(
-  reader: Reader,
+  reader: SshReader,
   type: string,
   { curve, curveName, size = 0 }: KeyType,
   wire: Uint8Array,
-): CurveHalves | 'checked' | undefined {
-  const outer = new Reader(wire);
+): Pick<PrivateKey, 'halves' | 'rsa'> | undefined {
+  const outer = new SshReader(wire);
   outer.string(); // the type
-  if (curve === undefined) return readRsa(reader, outer) ? 'checked' : undefined;
+  if (curve === undefined) return readRsa(reader, outer);
   if (curveName === undefined) {
     const own = outer.string();
     const copy = reader.string();
     const secret = reader.string();
-    const agree = equal(copy, own) && secret.length === 2 * size && equal(secret.subarray(size), own);
-    return agree ? { curve, secret: secret.subarray(0, size), public: own } : undefined;
+    const agree = sameBytes(copy, own) && secret.length === 2 * size && sameBytes(secret.subarray(size), own);
+    return agree ? { halves: { curve, secret: secret.subarray(0, size), public: own } } : undefined;
   }
   outer.string(); // the curve
   const own = outer.string();
-  if (`ecdsa-sha2-${decodeText(reader.string())}` !== type || !equal(reader.string(), own)) return undefined;
+  if (`ecdsa-sha2-${decodeText(reader.string())}` !== type || !sameBytes(reader.string(), own))
+    return undefined;
   const scalar = withoutZeros(reader.string());
   if (scalar.length > size) return undefined;
   const secret = new Uint8Array(size);
   secret.set(scalar, size - scalar.length);
-  return { curve, secret, public: own };
+  return { halves: { curve, secret, public: own } };
 }
 
-/** Checks the numbers of an RSA key against each other (RFC 8017, section 3.2). */
-function readRsa(reader: Reader, outer: Reader): boolean {
-  const [exponent, modulus] = [toNumber(outer.string()), toNumber(outer.string())];
-  const [n, e, d] = [toNumber(reader.string()), toNumber(reader.string()), toNumber(reader.string())];
-  const [inverse, p, q] = [toNumber(reader.string()), toNumber(reader.string()), toNumber(reader.string())];
-  if (n !== modulus || e !== exponent || p < 3n || q < 3n || p * q !== n) return false;
-  return (e * d) % (p - 1n) === 1n && (e * d) % (q - 1n) === 1n && (inverse * q) % p === 1n;
+/** Reads the numbers of an RSA key and checks them against each other (RFC 8017, section 3.2). */
+function readRsa(reader: SshReader, outer: SshReader): { readonly rsa: RsaNumbers } | undefined {
+  const [exponent, modulus] = [outer.number(), outer.number()];
+  const [n, e, d] = [reader.number(), reader.number(), reader.number()];
+  const [qi, p, q] = [reader.number(), reader.number(), reader.number()];
+  if (n !== modulus || e !== exponent || p < 3n || q < 3n || p * q !== n) return undefined;
+  const agree = (e * d) % (p - 1n) === 1n && (e * d) % (q - 1n) === 1n && (qi * q) % p === 1n;
+  return agree ? { rsa: { n, e, d, p, q, qi } } : undefined;
 }
 
 function formatPrivateKey(bytes: Uint8Array): string {
@@ -266,17 +288,25 @@ function cleanComment(comment: string): string {
 
 type Refusal = Parsed<never> & { readonly ok: false };
 
+function refuse(kind: Refusal['kind'], message: string, hint?: string): Refusal {
+  return { ok: false, kind, message, ...(hint === undefined ? {} : { hint }) };
+}
+
 function refused(message: string, hint?: string): Refusal {
-  return { ok: false, message, ...(hint === undefined ? {} : { hint }) };
+  return refuse('other', message, hint);
+}
+
+function unsupported(message: string, hint?: string): Refusal {
+  return refuse('unsupported', message, hint);
 }
 
 function damaged(what: string): Refusal {
-  return refused(`is damaged: ${what}`);
+  return refuse('damaged', `is damaged: ${what}`);
 }
 
 /** Reads bytes to their end. */
-function readAll<T>(bytes: Uint8Array, read: (reader: Reader) => Parsed<T>): Parsed<T> {
-  const reader = new Reader(bytes);
+function readAll<T>(bytes: Uint8Array, read: (reader: SshReader) => Parsed<T>): Parsed<T> {
+  const reader = new SshReader(bytes);
   try {
     const result = read(reader);
     return result.ok && !reader.atEnd ? damaged('something follows the key') : result;
@@ -286,67 +316,7 @@ function readAll<T>(bytes: Uint8Array, read: (reader: Reader) => Parsed<T>): Par
   }
 }
 
-function decodeText(bytes: Uint8Array): string {
-  return new TextDecoder().decode(bytes);
-}
-
-function equal(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
-}
-
 function withoutZeros(bytes: Uint8Array): Uint8Array {
   const first = bytes.findIndex((byte) => byte !== 0);
   return first < 0 ? new Uint8Array() : bytes.subarray(first);
-}
-
-/** A number as RFC 4251 writes it, most significant byte first; none here is negative. */
-function toNumber(bytes: Uint8Array): bigint {
-  const digits = [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-  return digits === '' ? 0n : BigInt(`0x${digits}`);
-}
-
-function decodeBase64(text: string): Uint8Array | undefined {
-  try {
-    return Uint8Array.from(atob(text.replace(/\s/g, '')), (character) => character.charCodeAt(0));
-  } catch {
-    return undefined;
-  }
-}
-
-function encodeBase64(bytes: Uint8Array): string {
-  return btoa([...bytes].map((byte) => String.fromCharCode(byte)).join(''));
-}
-
-class CutOff extends Error {}
-
-/** Reads the data types of RFC 4251, section 5. */
-class Reader {
-  readonly #bytes: Uint8Array;
-  #offset = 0;
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-  }
-
-  get atEnd(): boolean {
-    return this.#offset === this.#bytes.length;
-  }
-
-  take(length: number): Uint8Array {
-    if (length > this.#bytes.length - this.#offset) throw new CutOff();
-    this.#offset += length;
-    return this.#bytes.subarray(this.#offset - length, this.#offset);
-  }
-
-  rest(): Uint8Array {
-    return this.take(this.#bytes.length - this.#offset);
-  }
-
-  uint32(): number {
-    return this.take(4).reduce((sum, byte) => sum * 256 + byte, 0);
-  }
-
-  string(): Uint8Array {
-    return this.take(this.uint32());
-  }
 }

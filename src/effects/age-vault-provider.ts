@@ -1,9 +1,10 @@
-import { type AgeVault, parseAgeVault, resolveInAgeVault } from '../domain/age-vault.ts';
+import { type AgeVaultResult, parseAgeVault, resolveInAgeVault } from '../domain/age-vault.ts';
 import { exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
 import { formatProblem } from '../domain/problem.ts';
 import type { Provider } from '../domain/provider.ts';
-import { openAgeFile } from './age.ts';
+
+type ReadableAgeVault = AgeVaultResult & { readonly ok: true };
 
 /** How many problems one failure tells of. */
 const mostProblems = 5;
@@ -21,13 +22,22 @@ export function ageVaultProvider(options: {
 }): Provider {
   return {
     async resolve(references) {
-      const vault = readVault(await openAgeFile(options), options.path);
+      // who asks 1Password does not need age
+      const { openAgeFile } = await import('./age-open.ts');
+      const { plaintext } = await openAgeFile({ ...options, purpose: 'vault' });
+      const { vault } = readAgeVault(plaintext, options.path);
       return new Map(references.map((reference) => [reference, resolveInAgeVault(vault, reference)]));
     },
   };
 }
 
-function readVault(plaintext: Uint8Array, path: string): AgeVault {
+/**
+ * Parses the plaintext of an age vault.
+ *
+ * @param path the vault's file, for messages
+ * @throws FailureError with 65 and the first problems
+ */
+export function readAgeVault(plaintext: Uint8Array, path: string): ReadableAgeVault {
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(plaintext);
@@ -35,7 +45,7 @@ function readVault(plaintext: Uint8Array, path: string): AgeVault {
     throw dataFailure(`${path}: its content is not valid UTF-8`);
   }
   const result = parseAgeVault(text, path);
-  if (result.ok) return result.vault;
+  if (result.ok) return result;
   const more = result.problems.length - mostProblems;
   const lines = result.problems.slice(0, mostProblems).map(formatProblem);
   throw dataFailure(lines.join('; ') + (more > 0 ? `; and ${more} more` : ''));

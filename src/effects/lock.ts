@@ -1,44 +1,110 @@
-import { mkdirSync } from 'node:fs';
-import { lock } from 'proper-lockfile';
+import { mkdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
+import { isAlive } from './processes.ts';
+import { remove, writeNew } from './secret-directory.ts';
 
 export interface Lock {
-  /** False once the lock may have been taken over, for instance after the wall clock jumped. */
+  /** False once somebody else has taken or removed the lock. */
   readonly sound: () => boolean;
+  /** Settles when it is lost. */
+  readonly lost: Promise<undefined>;
   release(): Promise<void>;
 }
 
+/** How often the holder touches its lock, in milliseconds. */
+const touchInterval = 2_000;
+/** A lock that nobody has touched for so long, as we have watched it ourselves, is taken over. */
+const staleAfter = 15_000;
+/** proper-lockfile would compare the lock's time with the wall clock, which jumps: it never finds one stale. */
+const never = 2 ** 46;
+
 /**
- * Takes the host-wide lock, waiting for it until the deadline.
+ * The host-wide lock: a directory that its holder touches, and beside it a file that names the holder. One
+ * whose holder is dead is had at once, one whose holder hangs after 15 s of the monotonic clock.
  *
- * @param directory where the lock's directory is made; it must exist
- * @param deadline on the monotonic clock, in milliseconds as `performance.now()` counts
- * @returns undefined if the deadline passed
+ * Should two hold it for a moment, both do the same work; the one that lost it notices within 2 s.
  */
-export async function takeLock(directory: string, deadline: number): Promise<Lock | undefined> {
-  const target = `${directory}/fetch`;
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  while (performance.now() < deadline) {
+export class HostLock {
+  readonly #target: string;
+  readonly #path: string;
+  readonly #holder: string;
+  /** The lock as it was seen last, and since when. */
+  #seen: { readonly mtime: number; readonly since: number } | undefined;
+
+  /** @param directory where it is made */
+  constructor(directory: string) {
+    this.#target = `${directory}/fetch`;
+    this.#path = `${this.#target}.lock`;
+    this.#holder = `${directory}/holder`;
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  }
+
+  /**
+   * @returns undefined if somebody else holds it
+   * @throws the file system's error
+   */
+  async tryTake(): Promise<Lock | undefined> {
+    if (this.#isHeld()) return undefined;
+    // not before it is needed: most that wait never take it
+    const { lockDirectory } = await import('./lock-directory.ts');
+    const { promise: lost, resolve } = Promise.withResolvers<undefined>();
     let sound = true;
+    const release = await lockDirectory(this.#target, {
+      stale: never,
+      update: touchInterval,
+      onCompromised: () => {
+        sound = false;
+        resolve(undefined);
+      },
+    });
+    if (!release) return undefined;
+    const ino = this.#inode();
     try {
-      const release = await lock(target, {
-        realpath: false,
-        stale: 20_000,
-        update: 5_000,
-        onCompromised: () => {
-          sound = false;
-        },
-      });
-      return {
-        sound: () => sound,
-        release: async () => {
-          // one that was taken over is not ours to release
-          if (sound) await release().catch(() => {});
-        },
-      };
+      writeNew(this.#holder, JSON.stringify({ pid: process.pid, ino }), 0o600);
+    } catch {
+      // no room: then, should we be killed, others wait until the lock is stale
+    }
+    return {
+      sound: () => sound,
+      lost,
+      release: async () => {
+        // one that was taken over is not ours to release
+        if (!sound || this.#inode() !== ino) return;
+        remove(this.#holder);
+        await release().catch(() => {});
+      },
+    };
+  }
+
+  #inode(): number | undefined {
+    return statSync(this.#path, { throwIfNoEntry: false })?.ino;
+  }
+
+  /** Looks without waiting; removes a lock that its holder will not release any more. */
+  #isHeld(): boolean {
+    const lock = statSync(this.#path, { throwIfNoEntry: false });
+    if (!lock) return false;
+    const now = performance.now();
+    if (this.#seen?.mtime !== lock.mtimeMs) this.#seen = { mtime: lock.mtimeMs, since: now };
+    if (now - this.#seen.since < staleAfter && !this.#isHolderDead(lock.ino)) return true;
+    this.#seen = undefined;
+    remove(this.#holder);
+    try {
+      rmdirSync(this.#path);
     } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'ELOCKED')) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 50 + Math.random() * 100));
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    }
+    return false;
+  }
+
+  /** Only if the file is about this very lock: its writer may be between the two. */
+  #isHolderDead(ino: number): boolean {
+    try {
+      const holder: unknown = JSON.parse(readFileSync(this.#holder, 'utf8'));
+      if (typeof holder !== 'object' || holder === null) return false;
+      if (!('pid' in holder) || typeof holder.pid !== 'number') return false;
+      return 'ino' in holder && holder.ino === ino && !isAlive(holder.pid);
+    } catch {
+      return false;
     }
   }
-  return undefined;
 }

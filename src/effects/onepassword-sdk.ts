@@ -1,29 +1,28 @@
-import { createClient } from '@1password/sdk';
+import { type Client, createClient } from '@1password/sdk';
+import type { BatchAnswer } from '../domain/batch.ts';
 
-/** The answer of the child process, one JSON text on its standard output. */
-export type BatchAnswer =
-  | { readonly ok: false; readonly message: string }
-  | {
-      readonly ok: true;
-      readonly results: Readonly<Record<string, { readonly value: string } | { readonly error: string }>>;
-    };
+export type { Client };
 
-/**
- * Resolves references with the official SDK: one sign-in, one batch. Runs in a process of its own, as the
- * SDK has no timeout, can trap, and blocks the event loop while it signs in.
- */
-export async function resolveWithSdk(
+/** Signs in, with the official SDK. Runs in a process of its own, as the SDK has no timeout and can trap. */
+export async function signIn(
   token: string,
-  references: readonly string[],
   version: string,
-): Promise<BatchAnswer> {
+): Promise<{ readonly client: Client } | { readonly message: string }> {
   try {
-    // the client is kept referenced until the end: the SDK frees what it thinks nobody holds
     const client = await createClient({
       auth: token,
       integrationName: 'unit-secrets',
       integrationVersion: version,
     });
+    return { client };
+  } catch (error) {
+    return { message: messageOf(error) };
+  }
+}
+
+/** Resolves references in one batch. The client has to be kept: the SDK frees what it thinks nobody holds. */
+export async function resolveWith(client: Client, references: readonly string[]): Promise<BatchAnswer> {
+  try {
     const response = await client.secrets.resolveAll([...references]);
     const results: Record<string, { value: string } | { error: string }> = Object.create(null);
     for (const reference of references) {
@@ -31,9 +30,12 @@ export async function resolveWithSdk(
       if (one?.content) results[reference] = { value: one.content.secret };
       else results[reference] = { error: one?.error?.type ?? 'other' };
     }
-    void client;
     return { ok: true, results };
   } catch (error) {
-    return { ok: false, message: error instanceof Error ? error.message : 'unknown error' };
+    return { ok: false, message: messageOf(error) };
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'unknown error';
 }

@@ -33,9 +33,25 @@ type Found =
  *
  * @param root prefix of the paths, '' for this machine; messages name files without it
  */
-export async function readManifestFiles(root: string, places: ManifestPlaces): Promise<ManifestSource> {
-  const main = find(root, places.manifest);
-  const fragments = findFragments(root, places.manifestDirectory);
+export function readManifestFiles(root: string, places: ManifestPlaces): Promise<ManifestSource> {
+  return readFound(find(root, places.manifest), findFragments(root, places.manifestDirectory));
+}
+
+/**
+ * Reads files as a manifest, wherever they are: for checks before they are where the generator looks.
+ *
+ * @param main undefined for none
+ * @param fragments what would be below manifest.d, in order
+ */
+export function readManifestFrom(
+  main: string | undefined,
+  fragments: readonly string[],
+): Promise<ManifestSource> {
+  const found = (file: string): Found => find('', file) ?? { file, reason: { message: 'does not exist' } };
+  return readFound(main === undefined ? undefined : found(main), fragments.map(found));
+}
+
+async function readFound(main: Found | undefined, fragments: readonly Found[]): Promise<ManifestSource> {
   if (!main && fragments.length === 0) return { kind: 'missing' };
   const fast = (found: Found): ManifestText | undefined => {
     const parsed = 'reason' in found ? undefined : parseJsonFast(found.text);

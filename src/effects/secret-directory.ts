@@ -115,6 +115,15 @@ function isThere(path: string, content: string, mode: number): boolean {
   }
 }
 
+/** Whether there is a complete set in a service's directory, of whatever unit. */
+export function hasMarker(directory: string): boolean {
+  try {
+    return readdirSync(directory).some((name) => name.startsWith('.ok-'));
+  } catch {
+    return false;
+  }
+}
+
 function filesIn(directory: string, name: string): string[] {
   try {
     return readdirSync(`${directory}/${name}`).map((file) => `${name}/${file}`);

@@ -3,42 +3,59 @@ import type { GeneratedFile, GeneratedLink } from '../unit/plan-units.ts';
 
 /**
  * Writes files below a directory, each to a temporary name (one that systemd ignores) and renamed, so that
- * nobody ever reads half a unit.
+ * nobody ever reads half a unit. One that cannot be written does not keep the others from being written.
  *
- * @throws the file system's error, with the path in it
+ * @returns what could not be written, and why
+ * @throws the file system's error if the directory cannot be made
  */
 export function writeFiles(
   directory: string,
   files: readonly GeneratedFile[],
   links: readonly GeneratedLink[],
-): void {
+): string[] {
   mkdirSync(directory, { recursive: true });
-  for (const file of files) {
-    const { path, temporary } = place(directory, file.path);
+  const failures: string[] = [];
+  const attempt = (path: string, make: (temporary: string) => void): void => {
+    let place: Place | undefined;
     try {
-      writeNew(temporary, file.content);
+      place = placeOf(directory, path);
+      replace(place, make);
     } catch (error) {
-      if (!hasCode(error, 'EEXIST')) throw error;
-      unlinkSync(temporary); // left by a run that was killed
-      writeNew(temporary, file.content);
+      if (place) tryToRemove(place.temporary);
+      failures.push(`cannot write ${path}: ${error instanceof Error ? error.message : String(error)}`);
     }
-    renameSync(temporary, path);
+  };
+  for (const { path, content } of files) attempt(path, (temporary) => writeNew(temporary, content));
+  for (const { path, target } of links) attempt(path, (temporary) => symlinkSync(target, temporary));
+  return failures;
+}
+
+function replace({ path, temporary }: Place, make: (temporary: string) => void): void {
+  try {
+    make(temporary);
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST')) throw error;
+    unlinkSync(temporary); // left by a run that was killed
+    make(temporary);
   }
-  for (const link of links) {
-    const { path, temporary } = place(directory, link.path);
-    try {
-      symlinkSync(link.target, temporary);
-    } catch (error) {
-      if (!hasCode(error, 'EEXIST')) throw error;
-      unlinkSync(temporary);
-      symlinkSync(link.target, temporary);
-    }
-    renameSync(temporary, path);
+  renameSync(temporary, path);
+}
+
+function tryToRemove(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // it was not even made
   }
 }
 
+interface Place {
+  readonly path: string;
+  readonly temporary: string;
+}
+
 /** The final and the temporary path; makes the one directory that may lie between. */
-function place(directory: string, path: string): { path: string; temporary: string } {
+function placeOf(directory: string, path: string): Place {
   const slash = path.lastIndexOf('/');
   const parent = slash < 0 ? directory : `${directory}/${path.slice(0, slash)}`;
   if (slash >= 0) {

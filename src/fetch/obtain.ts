@@ -1,6 +1,7 @@
+import type { Answer } from '../domain/answer.ts';
+import { backoff } from '../domain/backoff.ts';
 import { exitCodes } from '../domain/exit-codes.ts';
 import { type Failure, FailureError } from '../domain/failure.ts';
-import type { Provider } from '../domain/provider.ts';
 
 /** What one start of X-secrets.service wants of the provider. */
 export interface ObtainRequest {
@@ -16,12 +17,27 @@ export interface ObtainRequest {
   readonly force: boolean;
 }
 
+/** How it stands, at each change. */
+export type Progress =
+  | { readonly state: 'waiting'; readonly try: number }
+  | { readonly state: 'backing-off'; readonly try: number; readonly failure: Failure; readonly wait: number }
+  | { readonly state: 'failed'; readonly try: number; readonly failure: Failure }
+  | { readonly state: 'fetched'; readonly try: number };
+
 /** What obtaining values needs of the world. */
 export interface ObtainWorld {
-  readonly provider: (remaining: number) => Promise<Provider>;
-  /** Runs while nobody else fetches; undefined if the deadline (milliseconds, monotonic) passed before. */
-  readonly exclusively: <T>(deadline: number, work: () => Promise<T>) => Promise<T | undefined>;
-  readonly log: (level: 'error' | 'warning' | 'info', message: string) => void;
+  /** One try, alone or with others; undefined if the deadline (milliseconds, monotonic) passed before. */
+  readonly ask: (deadline: number) => Promise<Answer | undefined>;
+  /** Why nobody may ask now, if so: a rate limit that has been met. */
+  readonly coolDown: () => Failure | undefined;
+  /** A permanent failure that is known from an earlier start and still true. */
+  readonly remembered: () => Failure | undefined;
+  readonly tell: (progress: Progress) => void;
+  readonly log: (
+    level: 'error' | 'warning' | 'info',
+    message: string,
+    fields: Readonly<Record<string, string>>,
+  ) => void;
   /** Milliseconds of a clock that never jumps. */
   readonly now: () => number;
   readonly sleep: (milliseconds: number) => Promise<void>;
@@ -29,16 +45,9 @@ export interface ObtainWorld {
   readonly random: () => number;
 }
 
-const backoffBase = 500;
-const backoffCap = 30_000;
-
-/** The wait before the try after `tried` ones: exponential with full jitter, in milliseconds. */
-export function backoff(tried: number, random: () => number): number {
-  return random() * Math.min(backoffCap, backoffBase * 2 ** tried);
-}
-
 /**
- * Obtains the values of all references, with tries.
+ * Obtains the values of all references, with tries: what may pass is tried again, with a wait in between that
+ * all share who failed together; what is permanent is not, and neither is what a rate limit forbids.
  *
  * @throws FailureError with the failure of the last try
  */
@@ -46,75 +55,54 @@ export async function obtain(
   request: ObtainRequest,
   world: ObtainWorld,
 ): Promise<ReadonlyMap<string, string>> {
-  if (request.references.length === 0) return new Map();
-  return resolveAll(request.references, request, world, world.now() + request.timeout * 1000);
-}
+  const { references, tries } = request;
+  if (references.length === 0) return new Map();
+  const known = request.force ? undefined : world.remembered();
+  if (known) throw new FailureError(known);
 
-async function resolveAll(
-  references: readonly string[],
-  request: ObtainRequest,
-  world: ObtainWorld,
-  deadline: number,
-): Promise<Map<string, string>> {
+  const deadline = world.now() + request.timeout * 1000;
   let last: Failure = {
     class: 'transient',
     exitCode: exitCodes.temporaryFailure,
     message: `other services were still fetching when ${request.timeout} s had passed`,
   };
-  for (let tried = 0; tried < request.tries; tried++) {
-    const outcome = await world.exclusively(deadline, async () => {
-      const provider = await world.provider(deadline - world.now());
-      return tryOnce(provider, references);
-    });
-    if (outcome === undefined) break;
-    if (outcome.ok) {
-      world.log(
-        'info',
-        `try ${tried + 1} of ${request.tries}: fetched ${references.length} secret${references.length === 1 ? '' : 's'}`,
-      );
-      return outcome.values;
+  let number = 0;
+  while (number < tries) {
+    const coolDown = world.coolDown();
+    if (coolDown) {
+      last = coolDown;
+      break;
     }
-    last = outcome.failure;
-    const wait = backoff(tried, world.random);
-    const final = last.class === 'permanent' || tried + 1 === request.tries || world.now() + wait >= deadline;
+    world.tell({ state: 'waiting', try: number + 1 });
+    const began = world.now();
+    const answer = await world.ask(deadline);
+    if (answer === undefined) break;
+    number++;
+    const fields = fieldsOf(number, world.now() - began);
+    if (answer.ok) {
+      world.tell({ state: 'fetched', try: number });
+      const count = `${references.length} secret${references.length === 1 ? '' : 's'}`;
+      world.log('info', `try ${number} of ${tries}: fetched ${count}`, fields);
+      return answer.values;
+    }
+    last = answer.failure;
+    const { jitter } = answer;
+    const wait = backoff(number - 1, jitter === undefined ? world.random : () => jitter);
+    const final = last.class !== 'transient' || number === tries || world.now() + wait >= deadline;
     const next = final ? '' : `, next in ${(wait / 1000).toFixed(1)} s`;
-    world.log('warning', `try ${tried + 1} of ${request.tries}: ${last.class}: ${last.message}${next}`);
+    world.log('warning', `try ${number} of ${tries}: ${last.class}: ${last.message}${next}`, {
+      ...fields,
+      UNIT_SECRETS_CLASS: last.class,
+      ...(final ? {} : { UNIT_SECRETS_DELAY_MS: String(Math.round(wait)) }),
+    });
     if (final) break;
+    world.tell({ state: 'backing-off', try: number, failure: last, wait });
     await world.sleep(wait);
   }
+  world.tell({ state: 'failed', try: number, failure: last });
   throw new FailureError(last);
 }
 
-type Outcome = { ok: true; values: Map<string, string> } | { ok: false; failure: Failure };
-
-async function tryOnce(provider: Provider, references: readonly string[]): Promise<Outcome> {
-  try {
-    const resolutions = await provider.resolve(references);
-    const values = new Map<string, string>();
-    const failures: Failure[] = [];
-    for (const reference of references) {
-      const resolution = resolutions.get(reference);
-      if (resolution?.ok) values.set(reference, resolution.value);
-      else if (resolution) failures.push(resolution.failure);
-    }
-    if (failures.length === 0 && values.size === references.length) return { ok: true, values };
-    // a permanent one cannot be helped by another try; else the first speaks for all
-    const chosen = failures.find((failure) => failure.class === 'permanent') ?? failures[0];
-    const permanent = failures.filter((failure) => failure.class === 'permanent');
-    const failure = chosen ?? {
-      class: 'transient',
-      exitCode: exitCodes.temporaryFailure,
-      message: 'the provider left references unanswered',
-    };
-    return {
-      ok: false,
-      failure:
-        permanent.length > 1
-          ? { ...failure, message: permanent.map(({ message }) => message).join('; ') }
-          : failure,
-    };
-  } catch (error) {
-    if (error instanceof FailureError) return { ok: false, failure: error.failure };
-    throw error;
-  }
+function fieldsOf(number: number, duration: number): Readonly<Record<string, string>> {
+  return { UNIT_SECRETS_TRY: String(number), UNIT_SECRETS_DURATION_MS: String(Math.round(duration)) };
 }

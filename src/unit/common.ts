@@ -6,14 +6,20 @@ import type { Setting } from './unit-file.ts';
 
 export const tokenUnitName = 'unit-secrets-token.service';
 
+const origins = new Map<string, readonly [Setting, Setting]>();
+
 /** What stands in every unit: where it comes from, and where it is described. */
-export function origin(file: string): readonly Setting[] {
+export function origin(file: string): readonly [Setting, Setting] {
+  const known = origins.get(file);
+  if (known) return known;
   // biome-ignore lint/suspicious/noControlCharactersInRegex: no setting can carry a control character
   const path = /[\0-\x1f\x7f]/.test(file) ? paths.manifest : file;
-  return [
+  const settings: readonly [Setting, Setting] = [
     ['SourcePath', escapeSpecifiers(path)],
     ['Documentation', 'man:unit-secrets-generator(8)'],
   ];
+  origins.set(file, settings);
+  return settings;
 }
 
 /** A duration in seconds as systemd.time(7) has it. */
@@ -31,7 +37,8 @@ export function command(machine: Pick<Machine, 'executable'>, ...args: readonly 
 
 /** A list of paths, as in `RequiresMountsFor=`. */
 export function pathList(list: readonly string[]): string {
-  return [...new Set(list)].map(quotePath).join(' ');
+  const [only = '', ...more] = list;
+  return more.length === 0 ? quotePath(only) : [...new Set(list)].map(quotePath).join(' ');
 }
 
 /** Where a service's secrets are: relative to /run, as in `RuntimeDirectory=`. */

@@ -16,8 +16,18 @@ export function renderedDirectory(service: Service): string {
   return `/run/${configDirectories(service).at(-1) ?? ''}`;
 }
 
-/** `X-config.service`: renders templates; it sees nothing but X's secrets, and no network. */
-export function configUnit(service: Service, context: UnitContext): UnitFile {
+/**
+ * `X-config.service`: renders templates; it sees nothing but X's secrets, and no network.
+ *
+ * @param marker what tells that the secrets that it is to render are complete
+ * @param renewal the unit that renews secrets of another edition of the entry, where there are such
+ */
+export function configUnit(
+  service: Service,
+  context: UnitContext,
+  marker: string,
+  renewal?: string,
+): UnitFile {
   const { name, group } = service;
   const secrets = unitName(name, 'secrets');
   const render = command(context, 'render', serviceKey(name));
@@ -33,8 +43,10 @@ export function configUnit(service: Service, context: UnitContext): UnitFile {
           ['StopWhenUnneeded', 'yes'],
           ['StartLimitIntervalSec', '0'],
           ['Requires', secrets],
-          ['After', secrets],
+          ['After', [secrets, ...(renewal === undefined ? [] : [renewal])].join(' ')],
           ['RequiresMountsFor', pathList([paths.state, ...service.configs.map(({ template }) => template)])],
+          // a fetch that was skipped counts as one that succeeded
+          ['AssertPathExists', `/run/${secretsDirectory(name)}/${marker}`],
         ],
       },
       {

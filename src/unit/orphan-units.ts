@@ -6,7 +6,7 @@ import { paths } from './paths.ts';
 import type { UnitFile } from './unit-file.ts';
 
 /**
- * A stub for a directory that no manifest entry has any more: systemd finds the unit unneeded in that very
+ * A stub for a directory that no manifest entry fills any more: systemd finds the unit unneeded in that very
  * `daemon-reload`, stops it and removes the directory, while the service itself keeps running.
  *
  * @param formerDirectories other directories below /run that go with the secrets
@@ -26,7 +26,10 @@ export function orphanUnit(
       {
         name: 'Unit',
         settings: [
-          ['Description', `Wipe the ${kind} of ${name.name}.service, which has left the manifest`],
+          [
+            'Description',
+            `Wipe the ${kind} of ${name.name}.service, for which the manifest has none any more`,
+          ],
           ...origin(paths.manifest),
           ['StopWhenUnneeded', 'yes'],
         ],

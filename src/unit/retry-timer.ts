@@ -2,9 +2,10 @@ import type { ServiceName } from '../domain/service-name.ts';
 import { origin, seconds, unitName } from './common.ts';
 import type { UnitContext } from './context.ts';
 import type { UnitFile } from './unit-file.ts';
+import { onlyWhileWanted } from './wanted-target.ts';
 
 /**
- * `X-retry.timer`: starts X again after its secrets could not be fetched; stops with X.
+ * `X-retry.timer`: starts X again after its secrets could not be fetched, if it is still wanted; stops with X.
  *
  * @param starts what it starts, if not X itself
  */
@@ -14,6 +15,8 @@ export function retryTimer(
   context: UnitContext,
   starts = `${name.name}.service`,
 ): UnitFile {
+  // by index: to spread short lists costs more than all the rest, in a program that runs for 10 ms
+  const from = origin(file);
   return {
     path: unitName(name, 'retry'),
     source: file,
@@ -22,8 +25,10 @@ export function retryTimer(
         name: 'Unit',
         settings: [
           ['Description', `Start ${name.name}.service again after its secrets could not be fetched`],
-          ...origin(file),
+          from[0],
+          from[1],
           ['PartOf', `${name.name}.service`],
+          ...onlyWhileWanted(name),
           ['StartLimitIntervalSec', '0'],
         ],
       },

@@ -14,19 +14,32 @@ import { renderedDirectory } from './config-unit.ts';
 import type { UnitContext } from './context.ts';
 import { dropInName, paths } from './paths.ts';
 import type { Setting, UnitFile } from './unit-file.ts';
+import { makesWanted } from './wanted-target.ts';
 import { xSecretsSection } from './x-secrets.ts';
 import { xSecretsSettings } from './x-secrets-settings.ts';
 
-/** The drop-in of a service whose secrets can be fetched: the fail-closed chain. */
-export function serviceDropIn(service: Service, marker: string): UnitFile {
+/**
+ * The drop-in of a service whose secrets can be fetched: the fail-closed chain.
+ *
+ * @param renewal the unit that renews secrets of another edition of the entry, where there are such
+ */
+export function serviceDropIn(service: Service, marker: string, renewal?: string): UnitFile {
   const { name, configs } = service;
   const secrets = unitName(name, 'secrets');
-  const chain = [secrets, ...(configs.length > 0 ? [unitName(name, 'config')] : [])].join(' ');
+  let chain = secrets;
+  if (renewal !== undefined) chain += ` ${renewal}`;
+  if (configs.length > 0) chain += ` ${unitName(name, 'config')}`;
   const state = `/run/${secretsDirectory(name)}`;
-  const assertions: readonly Setting[] = [
+  const from = origin(service.file);
+  const unit: Setting[] = [
+    from[0],
+    from[1],
+    ['Requires', chain],
+    ['After', chain],
+    ...makesWanted(name),
     ['AssertPathExists', `${state}/${marker}`],
-    ...(configs.length > 0 ? [['AssertPathExists', `/run/${configDirectory(name)}/${marker}`] as const] : []),
   ];
+  if (configs.length > 0) unit.push(['AssertPathExists', `/run/${configDirectory(name)}/${marker}`]);
   return {
     path: `${name.name}.service.d/${dropInName}`,
     source: service.file,
@@ -38,7 +51,7 @@ export function serviceDropIn(service: Service, marker: string): UnitFile {
     sections: [
       {
         name: 'Unit',
-        settings: [...origin(service.file), ['Requires', chain], ['After', chain], ...assertions],
+        settings: unit,
       },
       { name: 'Service', settings: handedOver(service, state) },
     ],
@@ -50,14 +63,16 @@ function handedOver(service: Service, state: string): Setting[] {
   const { environment, credentials, files, configs, runtimeDirectory } = service;
   // for people and programs that look there, environment and files are in a directory of the service's name
   const directory = runtimeDirectory === undefined ? state : `/run/${runtimeDirectory}`;
-  const given = (from: string) => (file: { readonly name: string; readonly credential: boolean }) =>
-    file.credential ? [['LoadCredential', `${file.name}:${from}/${file.name}`] as const] : [];
-  return [
-    ...(environment.length > 0 ? [['EnvironmentFile', `${directory}/env`] as const] : []),
-    ...credentials.map(([id]) => ['LoadCredential', `${id}:${state}/credentials/${id}`] as const),
-    ...files.flatMap(given(`${directory}/files`)),
-    ...configs.flatMap(given(renderedDirectory(service))),
-  ];
+  const settings: Setting[] = [];
+  if (environment.length > 0) settings.push(['EnvironmentFile', `${directory}/env`]);
+  for (const [id] of credentials) settings.push(['LoadCredential', `${id}:${state}/credentials/${id}`]);
+  const give = (from: string, list: readonly { readonly name: string; readonly credential: boolean }[]) => {
+    for (const { name, credential } of list)
+      if (credential) settings.push(['LoadCredential', `${name}:${from}/${name}`]);
+  };
+  give(`${directory}/files`, files);
+  if (configs.length > 0) give(renderedDirectory(service), configs);
+  return settings;
 }
 
 /** The drop-in of a service that fetches its secrets itself, in its own context. */

@@ -4,6 +4,7 @@ import type { UnitContext } from './context.ts';
 import { hardening, tightest } from './hardening.ts';
 import { escapeSpecifiers, quoteArgument } from './syntax.ts';
 import type { Setting, UnitFile } from './unit-file.ts';
+import { makesWanted } from './wanted-target.ts';
 
 /** How long sshd may have to wait for keys, all in all, in seconds; and what of it the fetch itself may take. */
 export const sshKeyTimeouts = { start: 28, fetch: 25 } as const;
@@ -35,6 +36,7 @@ export function sshKeyUnit(keys: SshKeys, marker: string, context: UnitContext):
     keys,
     [
       ['OnFailure', unitName(name, 'retry')],
+      ...makesWanted(name),
       ['AssertPathExists', `${state}/${marker}`],
     ],
     [

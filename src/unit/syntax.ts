@@ -1,6 +1,6 @@
 /** `%` begins a specifier in most settings (systemd.unit(5), "SPECIFIERS"). */
 export function escapeSpecifiers(text: string): string {
-  return text.replaceAll('%', '%%');
+  return text.includes('%') ? text.replaceAll('%', '%%') : text;
 }
 
 /** An argument of `ExecStart=` (systemd.service(5), "COMMAND LINES"), quoted where it needs to be. */

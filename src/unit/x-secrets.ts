@@ -2,14 +2,23 @@ import type { Setting } from './unit-file.ts';
 
 export const xSecretsSection = 'X-Secrets';
 
-const separators = /[\u2028\u2029]/;
+/** What `ini` would take for a line end, and what makes systemd refuse a whole file. */
+const unfit = /[\u2028\u2029]|\p{Noncharacter_Code_Point}/u;
+const allUnfit = new RegExp(unfit, 'gu');
 
 /** A setting of `[X-Secrets]`; JSON-quoted, which `ini` undoes, and which no line end or `;` can leave. */
 export function xSetting(name: string, value: string): Setting {
-  // lone surrogates, which are not UTF-8, JSON escapes itself; for \u2028 and \u2029 `ini` would drop the line
+  // lone surrogates, which are not UTF-8, JSON escapes itself
   const quoted = JSON.stringify(value);
-  if (!separators.test(quoted)) return [name, quoted];
-  return [name, quoted.replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029')];
+  return [name, unfit.test(quoted) ? quoted.replace(allUnfit, escapeJson) : quoted];
+}
+
+/** A character as JSON escapes it: by its UTF-16 code units. */
+function escapeJson(character: string): string {
+  let escaped = '';
+  for (let index = 0; index < character.length; index++)
+    escaped += `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`;
+  return escaped;
 }
 
 /** The text of the section, from its header to the end of the file: it is always the last one. */

@@ -130,8 +130,7 @@ export function impureImports(imports: readonly Import[]): readonly string[] {
   return imports
     .filter(
       ({ from, to }) =>
-        (from.startsWith('src/domain/') && to.startsWith('node:')) ||
-        (from.startsWith('src/unit/') && !isOurs(to)),
+        (from.startsWith('src/domain/') && isRuntime(to)) || (from.startsWith('src/unit/') && !isOurs(to)),
     )
     .map(describe);
 }
@@ -154,7 +153,7 @@ export function strangeImports(
   files: readonly string[],
 ): readonly string[] {
   return imports
-    .filter(({ to }) => !to.startsWith('node:') && !files.includes(to) && !packages.includes(to))
+    .filter(({ to }) => !isRuntime(to) && !files.includes(to) && !packages.includes(to))
     .map(describe);
 }
 
@@ -186,7 +185,12 @@ function isOurs(name: string): boolean {
 }
 
 function isOfPackage({ to }: Import): boolean {
-  return !isOurs(to) && !to.startsWith('node:');
+  return !isOurs(to) && !isRuntime(to);
+}
+
+/** A part of Node, or of Bun, which is what runs us in the end. */
+function isRuntime(name: string): boolean {
+  return name.startsWith('node:') || name === 'bun:ffi';
 }
 
 function describe({ from, to }: Import): string {

@@ -34,10 +34,14 @@ beforeAll(async () => {
 test('every import was seen', () => {
   expect(imports).toContainEqual({ from: 'src/cli/fetch.ts', to: 'src/fetch/fetch.ts', kind: 'eager' });
   expect(imports).toContainEqual({ from: 'src/main.ts', to: 'src/cli/entry.ts', kind: 'lazy' });
-  expect(imports).toContainEqual({ from: 'src/effects/lock.ts', to: 'proper-lockfile', kind: 'eager' });
+  expect(imports).toContainEqual({
+    from: 'src/effects/lock-directory.ts',
+    to: 'proper-lockfile',
+    kind: 'eager',
+  });
   expect(imports).toContainEqual({
     from: 'src/effects/onepassword-provider.ts',
-    to: 'src/effects/onepassword-sdk.ts',
+    to: 'src/domain/provider.ts',
     kind: 'type',
   });
 });

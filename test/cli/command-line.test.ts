@@ -99,7 +99,7 @@ describe('generate', () => {
     const { exitCode, stderr, output } = generate({ [manifestPath]: manifest({ app: some, bad: {} }) });
     expect(exitCode).toBe(exitCodes.problems);
     expect(stderr.split('\n')[0]).toBe(
-      `${manifestPath}:1:73: $.services.bad: the service is given nothing (add "environment")`,
+      `${manifestPath}:1:73: $.services.bad: the service is given nothing (add "environment", "credentials", "files", "configs" or several)`,
     );
     expect(readdirSync(output)).toContain('app-secrets.service');
   });
@@ -151,16 +151,16 @@ test('a generator ends even if its manifest never does', () => {
 });
 
 test('a child that is not asked as a fetcher asks it gives no answer', () => {
-  for (const input of ['', 'null', '{"token":"ops_x"}', '{"token":1,"references":[]}'])
+  for (const input of ['', '{"token":"ops_x"}', 'null\n', '{"token":1}\n', '{"references":[]}\n'])
     expect(unitSecrets(['resolve-child'], { input })).toEqual({
-      exitCode: exitCodes.usage,
+      exitCode: input.endsWith('\n') ? exitCodes.usage : exitCodes.ok,
       stdout: '',
       stderr: '',
     });
 });
 
 test('the manual page has every command and every option, and no other', () => {
-  const page = readFileSync(join(import.meta.dirname, '../../man/unit-secrets.8'), 'utf8');
+  const page = readFileSync(join(import.meta.dirname, '../../man/unit-secrets.1'), 'utf8');
   const program = buildProgram(() => {});
   // `token wipe` is the token unit's own affair
   const commands = program.commands.flatMap((command) =>
@@ -174,6 +174,6 @@ test('the manual page has every command and every option, and no other', () => {
   const options = [program, ...program.commands, ...program.commands.flatMap((command) => command.commands)]
     .flatMap((command) => command.options)
     .map((option) => option.long?.slice(2));
-  const inPage = [...page.matchAll(/(?:Fl|,|\|) -([a-z]+)/g)].map(([, name]) => name);
+  const inPage = [...page.matchAll(/(?:Fl|,|\|) -([a-z-]+)/g)].map(([, name]) => name);
   expect(new Set(inPage.filter((name) => name !== 'help'))).toEqual(new Set(options));
 });

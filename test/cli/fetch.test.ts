@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { generate } from '../../generators/unit-secrets-generator.ts';
@@ -6,7 +6,7 @@ import { exitCodes } from '../../src/domain/exit-codes.ts';
 import { paths } from '../../src/unit/paths.ts';
 import { unitSecrets } from '../support/command.ts';
 import { manifestPath } from '../support/manifests.ts';
-import { temporaryTree } from '../support/temporary.ts';
+import { modeOf, temporaryTree } from '../support/temporary.ts';
 
 /** A machine whose units are generated, with the directories that systemd would make for them. */
 async function machine(services: object): Promise<string> {
@@ -38,6 +38,63 @@ test.each(['app.service', 'deep.service.service', 'ssh.socket.service'])(
     expect(unitSecrets(['fetch', unit, '--root', root]).exitCode).toBe(exitCodes.ok);
   },
 );
+
+describe('credentials and files', () => {
+  const all = { credentials: { id: 'c' }, files: { key: 'f', own: { value: 'o', mode: '0600' } } };
+
+  test.each([
+    [{}, '0400', '0700'],
+    [{ group: 'app' }, '0440', '0750'],
+  ])('are in directories of their own, with %j', async (more, fileMode, directoryMode) => {
+    const root = await machine({ app: { environment: { A: 'x' }, ...all, ...more } });
+    expect(unitSecrets(['fetch', 'app', '--root', root])).toMatchObject({
+      exitCode: exitCodes.ok,
+      stderr: '',
+    });
+    const directory = join(root, paths.secrets, 'app');
+    const modes = ['env', 'files', 'files/key', 'files/own', 'credentials', 'credentials/id'].map((path) =>
+      modeOf(join(directory, path)),
+    );
+    expect(modes).toEqual(['0600', directoryMode, fileMode, '0600', '0700', '0400']);
+    expect(readFileSync(join(directory, 'files/key'), 'utf8')).toBe('f');
+    expect(readFileSync(join(directory, 'credentials/id'), 'utf8')).toBe('c');
+  });
+
+  test('that an entry has no more are removed with the next fetch', async () => {
+    const root = await machine({ app: all });
+    unitSecrets(['fetch', 'app', '--root', root]);
+    writeFileSync(
+      join(root, manifestPath),
+      JSON.stringify({ version: 1, services: { app: { files: { key: 'f' } } } }),
+    );
+    await generate(join(root, paths.generated), { root, executable: '/usr/bin/unit-secrets' });
+    expect(unitSecrets(['fetch', 'app', '--root', root]).exitCode).toBe(exitCodes.ok);
+    const left = readdirSync(join(root, paths.secrets, 'app'), { recursive: true })
+      .map(String)
+      .sort();
+    expect(left).toEqual([expect.stringMatching(/^\.ok-/), 'credentials', 'files', 'files/key']);
+  });
+
+  test('of a service that fetches itself are in a directory of its own, which nobody else can enter', async () => {
+    const root = await machine({
+      app: { dynamicUser: 'inline', environment: { A: 'x' }, files: { key: 'f' } },
+    });
+    const directory = join(root, paths.inline, 'app');
+    mkdirSync(directory, { recursive: true, mode: 0o755 });
+    expect(unitSecrets(['fetch', '--inline', 'app', '--root', root])).toMatchObject({
+      exitCode: exitCodes.ok,
+      stderr: '',
+    });
+    expect(readdirSync(directory).sort()).toEqual(['env', 'files']);
+    expect(['', 'env', 'files', 'files/key'].map((path) => modeOf(join(directory, path)))).toEqual([
+      '0700',
+      '0600',
+      '0700',
+      '0400',
+    ]);
+    expect(readdirSync(join(root, paths.secrets, 'app'))).toEqual([]);
+  });
+});
 
 describe('what cannot be fetched', () => {
   test('is told by the unit of a service with errors, and the directory stays as it is', async () => {

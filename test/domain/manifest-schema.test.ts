@@ -12,7 +12,7 @@ import { wrong } from '../support/wrong-manifests.ts';
 
 /** What only the program can tell, as the schema's comment says. */
 const untold =
-  /is the same service as|is the name of a unit generated for|longer than the 128 KiB|must be a duration/;
+  /is the same service as|is the name of a unit generated for|longer than the 128 KiB|must be a duration|already has a credential|is already that of|too long for the name of a unit/;
 
 function expectAgreement(whole: Json): void {
   const problems = read(whole).problems.map(({ message }) => message);
@@ -55,6 +55,16 @@ describe('the JSON Schema', () => {
         'op://a/b/c',
         'age-vault',
         '1password',
+        'inline',
+        'systemd',
+        'authorized_keys',
+        'id.pub',
+        '0400',
+        '0644',
+        '1000',
+        'yaml',
+        true,
+        false,
         [],
         {},
       ),
@@ -131,12 +141,109 @@ describe('the JSON Schema', () => {
       (text: string): Json => appWith({ [text]: 'x' }),
       ['A', '_', '0', '-', ' ', 'é', '\n', '='],
     ],
+    [
+      'names of files and credentials',
+      (text: string): Json => ({
+        version: 1,
+        services: { app: { credentials: { [text]: 'x' }, files: { [text]: 'x' } } },
+      }),
+      ['a', '.', '_', '-', '0', '/', ' ', ':', 'é', '\n', 'x'.repeat(127)],
+    ],
+    [
+      'modes',
+      (text: string): Json => ({
+        version: 1,
+        services: { app: { files: { a: { value: 'x', mode: text } } } },
+      }),
+      ['0', '4', '6', '40', '400', '2', '1', '8', ' ', 'r', '\n'],
+    ],
+    [
+      'groups',
+      (text: string): Json => ({ version: 1, services: { app: { files: {}, group: text } } }),
+      ['a', 'Z', '_', '0', '-', '.', ' ', '%i', '\n', 'x'.repeat(15)],
+    ],
+    [
+      'runtime directories',
+      (text: string): Json => ({ version: 1, services: { app: { files: {}, runtimeDirectory: text } } }),
+      ['systemd', 'unit-secrets', 'dbus', 'user', 'sshd', '.', '-', '/', ' ', 'x', '\n', 'polkit-1'],
+    ],
+    [
+      'names of users',
+      (text: string): Json => ({ version: 1, sshKeys: { [text]: { privateKey: 'x' } } }),
+      ['a', 'Z', '0', '1', '-', '.', '_', ' ', '@', '/', 'é', '\n', 'x'.repeat(100)],
+    ],
+    [
+      'names of key files',
+      (text: string): Json => ({ version: 1, sshKeys: { alice: { privateKey: 'x', file: text } } }),
+      [
+        'id',
+        '.pub',
+        '.',
+        'authorized_keys',
+        'config',
+        'known_hosts',
+        '2',
+        '.old',
+        'rc',
+        '/',
+        ' ',
+        '\n',
+        'x'.repeat(99),
+      ],
+    ],
+    [
+      'IDs of the token',
+      (text: string): Json => ({ version: 1, token: { credential: text } }),
+      ['a', '.', '_', '-', '0', '/', ' ', ':', '\n', 'x'.repeat(127)],
+    ],
   ])('agrees with the program on %s', (_, place, pieces) => {
     fc.assert(
       fc.property(textOf(pieces), (odd) => {
         expectAgreement(place(odd));
       }),
       { numRuns: 1000 },
+    );
+  });
+
+  test('agrees with the program on what a member of an entry excludes or needs', () => {
+    const flag = fc.constantFrom<Json>(true, false);
+    const services = fc.record(
+      {
+        environment: fc.constant({}),
+        credentials: fc.constant({}),
+        files: fc.oneof(
+          fc.constant({}),
+          fc.record({ k: fc.record({ value: fc.constant('x'), credential: flag }) }),
+        ),
+        configs: fc.constant({}),
+        group: fc.constant('app'),
+        runtimeDirectory: fc.constant('app'),
+        dynamicUser: fc.constantFrom<Json>('inline', 'yes', true),
+      },
+      { requiredKeys: [] },
+    );
+    const keys = fc.record(
+      {
+        privateKey: fc.constant('x'),
+        publicKey: fc.constant('x'),
+        authorize: flag,
+        file: fc.constant('id'),
+      },
+      { requiredKeys: [] },
+    );
+    const provider = fc.constantFrom('1password', 'age-vault');
+    const token = fc.subarray(['age', 'file', 'credential', 'identity']);
+    fc.assert(
+      fc.property(services, keys, provider, token, (app, alice, type, places) => {
+        expectAgreement({ version: 1, services: { app } } as Json);
+        expectAgreement({ version: 1, provider: { type }, services: { app } } as Json);
+        expectAgreement({ version: 1, sshKeys: { alice } } as Json);
+        expectAgreement({
+          version: 1,
+          token: Object.fromEntries(places.map((place) => [place, place === 'credential' ? 'id' : '/x'])),
+        });
+      }),
+      { numRuns: 500 },
     );
   });
 
@@ -161,9 +268,10 @@ describe('the JSON Schema', () => {
   });
 
   test('describes every member', () => {
-    const bare: string[] = [];
-    describeMembers(manifestSchema, '$', bare);
-    expect(bare).toEqual([]);
+    const described = new Map<string, boolean>();
+    describeMembers(manifestSchema, '$', described);
+    expect([...described].filter(([, well]) => !well)).toEqual([]);
+    expect(described.size).toBeGreaterThan(40);
   });
 
   test('is the published one', () => {
@@ -198,18 +306,22 @@ function mutate(whole: Json, place: number, bad: Json, asMember: boolean): Json 
 
 type SchemaNode = { readonly [key: string]: unknown };
 
-/** Collects the members of a schema, however deep, that neither have a description nor refer to something that has. */
-function describeMembers(node: SchemaNode, path: string, bare: string[]): void {
+/**
+ * Collects the members of a schema, however deep, and whether one of the places that speak of it has a
+ * description or refers to something that has: `then` and `anyOf` may say more of what is described elsewhere.
+ */
+function describeMembers(node: SchemaNode, path: string, described: Map<string, boolean>): void {
+  const note = (member: string, well: boolean): void => {
+    const place = `${path}.${member}`.replace(/\.(?:then|if|(?:anyOf|oneOf)\.\d+)(?=\.)/g, '');
+    described.set(place, well || (described.get(place) ?? false));
+  };
   for (const [key, child] of Object.entries(node)) {
     if (typeof child !== 'object' || child === null) continue;
     if (key === 'properties' || key === '$defs') {
-      for (const [name, member] of Object.entries(child as Record<string, SchemaNode>)) {
-        if (typeof member['description'] !== 'string' || member['description'] === '')
-          bare.push(`${path}.${name}`);
-      }
+      for (const [name, member] of Object.entries(child as Record<string, SchemaNode>))
+        note(name, typeof member['description'] === 'string' && member['description'] !== '');
     }
-    if (key === 'additionalProperties' && !('description' in child) && !('$ref' in child))
-      bare.push(`${path}.*`);
-    describeMembers(child as SchemaNode, `${path}.${key}`, bare);
+    if (key === 'additionalProperties') note('*', 'description' in child || '$ref' in child);
+    describeMembers(child as SchemaNode, `${path}.${key}`, described);
   }
 }

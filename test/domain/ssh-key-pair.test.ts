@@ -1,4 +1,3 @@
-import { keyFileNameError } from '../../src/domain/ssh-key-file.ts';
 import { execFileSync } from 'node:child_process';
 import { createHash, generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -6,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { keyFileNameError } from '../../src/domain/ssh-key-file.ts';
 import {
   formatPublicKey,
   keyFileName,

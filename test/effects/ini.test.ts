@@ -11,6 +11,7 @@ function unit(settings: readonly (readonly [name: string, value: string])[]): st
   return serialiseUnit(
     {
       path,
+      source: '/etc/unit-secrets/manifest.json',
       sections: [
         { name: 'Unit', settings: [['Description', 'a; b # c [X-Secrets]']] },
         { name: 'Service', settings: [['ExecStart', '/bin/x "Tries=7"']] },

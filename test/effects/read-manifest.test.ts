@@ -1,16 +1,18 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseJsonFast } from '../../src/domain/json-text.ts';
 import { formatProblem } from '../../src/domain/problem.ts';
-import { type ManifestSource, readManifestFile } from '../../src/effects/read-manifest.ts';
+import { type ManifestSource, readManifestFiles } from '../../src/effects/read-manifest.ts';
+import { paths } from '../../src/unit/paths.ts';
 import { manifest, manifestPath } from '../support/manifests.ts';
 import { temporaryDirectory, temporaryTree } from '../support/temporary.ts';
 import { wrong } from '../support/wrong-manifests.ts';
 
 function readFrom(root: string): Promise<ManifestSource> {
-  return readManifestFile(root, manifestPath);
+  return readManifestFiles(root, paths);
 }
 
 function readText(text: string | Uint8Array): Promise<ManifestSource> {
@@ -18,9 +20,16 @@ function readText(text: string | Uint8Array): Promise<ManifestSource> {
 }
 
 function messages(source: ManifestSource): readonly string[] {
-  const problems =
-    source.kind === 'missing' ? [] : source.kind === 'read' ? source.manifest.problems : source.problems;
-  return problems.map(formatProblem);
+  return source.kind === 'missing' ? [] : source.manifest.problems.map(formatProblem);
+}
+
+/** Whether a manifest of which something cannot be told keeps all of its services down. */
+function expectUnreadable(source: ManifestSource): void {
+  if (source.kind === 'missing') expect.fail('is missing');
+  expect(source.manifest.general.length).toBeGreaterThan(0);
+  const { general, partial, problems } = source.manifest;
+  expect([...general, ...partial]).toEqual(problems);
+  expect(source.manifest).toMatchObject({ services: [], sshKeys: [], broken: [] });
 }
 
 const visible = (source: ManifestSource): readonly string[] =>
@@ -77,7 +86,7 @@ describe('an entry that is there and cannot be read is an error', () => {
     const root = temporaryTree({ '/etc/unit-secrets/': '' });
     make(join(root, manifestPath));
     const source = await readFrom(root);
-    expect(source.kind).toBe('unreadable');
+    expectUnreadable(source);
     expect(messages(source)).toEqual([`${manifestPath}: ${message}`]);
   });
 
@@ -86,7 +95,7 @@ describe('an entry that is there and cannot be read is an error', () => {
     async (target) => {
       const root = temporaryTree({ '/etc/file': '' });
       symlinkSync(target, join(root, '/etc/unit-secrets'));
-      expect(await readFrom(root)).toMatchObject({ kind: 'unreadable' });
+      expectUnreadable(await readFrom(root));
     },
   );
 
@@ -122,7 +131,7 @@ describe('a member given twice', () => {
 
   async function outcome(text: string): Promise<unknown> {
     const source = await readText(text);
-    if (source.kind !== 'read') return source.kind;
+    if (source.kind === 'missing') return source.kind;
     const { manifest } = source;
     return {
       up: manifest.services.map(({ name }) => name.name),
@@ -175,7 +184,7 @@ describe('the names of services can still be seen', () => {
     for (let count = 1; count < lines.length; count++) {
       const whole = lines.slice(0, count).join('\n');
       const source = await readText(whole);
-      expect(source.kind).toBe('unreadable');
+      expectUnreadable(source);
       expect(visible(source).toSorted()).toEqual(
         names.filter((name) => whole.includes(`${JSON.stringify(name)}: {`)).toSorted(),
       );
@@ -207,6 +216,254 @@ describe('the names of services can still be seen', () => {
     const source = await readText(JSON.stringify({ version: 1, [member]: { app: { environment: {} } } }));
     expect(source).toMatchObject({ kind: 'read', manifest: { services: [], general: [{ path: [member] }] } });
     expect(visible(source)).toContain('app');
+  });
+});
+
+/** A manifest, or a file of manifest.d, that gives these services something. */
+const giving = (...names: readonly string[]): string =>
+  JSON.stringify({ version: 1, services: Object.fromEntries(names.map((name) => [name, { files: {} }])) });
+
+const fragment = (name: string): string => `${paths.manifestDirectory}/${name}`;
+
+/** Names of services: those that can be used, those that are kept down, and those that can be seen. */
+function outcome(source: ManifestSource): { up: string[]; down: string[]; seen: readonly string[] } {
+  if (source.kind === 'missing') expect.fail('is missing');
+  const { services, sshKeys, broken } = source.manifest;
+  return {
+    up: [...services, ...sshKeys].map(({ name }) => name.name),
+    down: broken.map(({ name }) => name.name),
+    seen: source.visibleNames,
+  };
+}
+
+describe('the files of manifest.d', () => {
+  test('are read with manifest.json as one, in the order of their names', async () => {
+    const root = temporaryTree({
+      [fragment('20-b.json')]: giving('b'),
+      [fragment('9-c.json')]: giving('c'),
+      [fragment('10-a.json')]: JSON.stringify({ sshKeys: { alice: { privateKey: 'op://v/i/k' } } }),
+      [fragment('Z.json')]: giving('z', 'y'),
+      [manifestPath]: JSON.stringify({ ...JSON.parse(giving('m')), fetch: { tries: 3 } }),
+    });
+    const source = await readFrom(root);
+    expect(outcome(source)).toEqual({
+      up: ['m', 'b', 'c', 'z', 'y', 'ssh-key-setup@alice'],
+      down: [],
+      seen: [],
+    });
+    expect(source).toMatchObject({
+      manifest: {
+        fetch: { tries: 3 },
+        services: [
+          { file: manifestPath },
+          { file: fragment('20-b.json') },
+          { file: fragment('9-c.json') },
+          {},
+          {},
+        ],
+        sshKeys: [{ file: fragment('10-a.json') }],
+      },
+    });
+  });
+
+  test('are enough without manifest.json, whose settings then have their defaults', async () => {
+    const source = await readFrom(temporaryTree({ [fragment('a.json')]: giving('a') }));
+    expect(outcome(source)).toEqual({ up: ['a'], down: [], seen: [] });
+    expect(source).toMatchObject({ manifest: { fetch: { tries: 12 }, provider: { type: '1password' } } });
+  });
+
+  test('need say nothing, not even a version', async () => {
+    expect(messages(await readFrom(temporaryTree({ [fragment('a.json')]: '{}' })))).toEqual([]);
+  });
+
+  test('end in .json and are not hidden; others are left alone, be they what they may', async () => {
+    const root = temporaryTree({
+      [fragment('.hidden.json')]: '{',
+      [fragment('a.json~')]: '{',
+      [fragment('a.json.bak')]: '{',
+      [fragment('README.md')]: 'x',
+      [fragment('more/a.json')]: '{',
+    });
+    expect(await readFrom(root)).toEqual({ kind: 'missing' });
+    writeFileSync(join(root, fragment('a.json')), giving('a'));
+    expect(outcome(await readFrom(root))).toEqual({ up: ['a'], down: [], seen: [] });
+  });
+
+  test('may be links, and their directory too', async () => {
+    const root = temporaryTree({
+      '/repo/b.json': giving('b'),
+      '/repo/d/a.json': giving('a'),
+      '/etc/unit-secrets/': '',
+    });
+    symlinkSync(join(root, '/repo/d'), join(root, paths.manifestDirectory));
+    symlinkSync(join(root, '/repo/b.json'), join(root, fragment('b.json')));
+    expect(outcome(await readFrom(root)).up).toEqual(['a', 'b']);
+  });
+
+  test('are missing with an empty directory', async () => {
+    expect(await readFrom(temporaryTree({ [`${paths.manifestDirectory}/`]: '' }))).toEqual({
+      kind: 'missing',
+    });
+  });
+});
+
+describe('a name given in two files', () => {
+  test.each([
+    ['app', `"app" stands in ${manifestPath}, too (keep one of them)`],
+    ['app.service', `"app.service" is the same service as "app" in ${manifestPath} (keep one of them)`],
+  ])('keeps that service down, and no other: %s', async (name, message) => {
+    const root = temporaryTree({
+      [manifestPath]: giving('app', 'other'),
+      [fragment('a.json')]: giving('more', name),
+    });
+    const source = await readFrom(root);
+    expect(outcome(source)).toEqual({ up: ['other', 'more'], down: ['app'], seen: [] });
+    const column = 26 + '"more":{"files":{}},'.length;
+    expect(messages(source)).toEqual([
+      `${fragment('a.json')}:1:${column}: ${name === 'app' ? '$.services.app' : '$.services["app.service"]'}: ${message}`,
+    ]);
+  });
+
+  test('names the first of three files in both of the others', async () => {
+    const root = temporaryTree({
+      [fragment('a.json')]: giving('app'),
+      [fragment('b.json')]: giving('app'),
+      [fragment('c.json')]: giving('app'),
+    });
+    const source = await readFrom(root);
+    expect(outcome(source)).toEqual({ up: [], down: ['app'], seen: [] });
+    expect(messages(source)).toEqual(
+      ['b.json', 'c.json'].map(
+        (file) =>
+          `${fragment(file)}:1:26: $.services.app: "app" stands in ${fragment('a.json')}, too (keep one of them)`,
+      ),
+    );
+  });
+
+  test('may be that of a user', async () => {
+    const keys = JSON.stringify({ sshKeys: { alice: { privateKey: 'x' } } });
+    const root = temporaryTree({ [fragment('a.json')]: keys, [fragment('b.json')]: keys });
+    expect(outcome(await readFrom(root))).toEqual({ up: [], down: ['ssh-key-setup@alice'], seen: [] });
+  });
+
+  test('may be that of a generated unit, or a directory: both files are named', async () => {
+    const directory = (name: string): string =>
+      JSON.stringify({ services: { [name]: { files: {}, runtimeDirectory: 'x' } } });
+    const root = temporaryTree({
+      [manifestPath]: giving('app'),
+      [fragment('a.json')]: giving('app-secrets'),
+      [fragment('b.json')]: directory('b'),
+      [fragment('c.json')]: directory('c'),
+    });
+    const source = await readFrom(root);
+    expect(outcome(source)).toEqual({ up: ['app', 'b'], down: ['c'], seen: [] });
+    expect(messages(source)).toEqual([
+      expect.stringMatching(/a\.json:.*generated for "app" in \/etc\/unit-secrets\/manifest\.json /),
+      expect.stringMatching(/c\.json:.*\/run\/x is already that of "b" in .*\/b\.json /),
+    ]);
+  });
+});
+
+describe('a file of manifest.d that is not right as a whole keeps down only what may be in it', () => {
+  const others = { [manifestPath]: giving('main'), [fragment('good.json')]: giving('good') };
+
+  async function readWith(bad: string | Uint8Array): Promise<ManifestSource> {
+    const source = await readFrom(temporaryTree({ ...others, [fragment('bad.json')]: bad }));
+    expect(source).toMatchObject({ manifest: { general: [] } });
+    if (source.kind === 'read') expect(source.manifest.partial.length).toBeGreaterThan(0);
+    return source;
+  }
+
+  test.each([
+    ['is cut off', giving('a', 'b').slice(0, -3)],
+    ['is empty', ''],
+    ['is an array', '[]'],
+    ['is not UTF-8', Buffer.from(giving('a', 'b').replace('version', '\xff'), 'latin1')],
+  ])('when it %s', async (what, bad) => {
+    const { up, down, seen } = outcome(await readWith(bad));
+    expect([up, down]).toEqual([['main', 'good'], []]);
+    expect(seen).toEqual(/cut|UTF/.test(what) ? ['a', 'b'] : []);
+  });
+
+  test.each(['provider', 'token', 'fetch'])(
+    'when it has the setting %s, which is for all',
+    async (setting) => {
+      const bad = JSON.stringify({ ...JSON.parse(giving('a')), [setting]: {} });
+      const source = await readWith(bad);
+      expect(outcome(source)).toMatchObject({ up: ['main', 'good'], down: ['a'] });
+      expect(messages(source)).toEqual([
+        expect.stringContaining(
+          `$.${setting}: "${setting}" is for all services and stands in manifest.json only (move it there)`,
+        ),
+      ]);
+    },
+  );
+
+  test.each([
+    ['an unknown member', { servces: { b: { files: {} } } }, ['a', 'b']],
+    ['another version', { version: 2 }, ['a']],
+    ['services in a list', { sshKeys: [] }, ['a']],
+  ])('when it has %s', async (_, more, seen) => {
+    const source = await readWith(JSON.stringify({ ...JSON.parse(giving('a')), ...more }));
+    const { up, down, seen: names } = outcome(source);
+    expect([up, down]).toEqual([['main', 'good'], ['a']]);
+    expect(names).toEqual(expect.arrayContaining(seen));
+  });
+
+  test('when a member is given twice', async () => {
+    const source = await readWith(giving('a').replace(/\}$/, ',"services":{"b":{"files":{}}}}'));
+    expect(outcome(source).up).toEqual(['main', 'good']);
+    expect([...outcome(source).down, ...outcome(source).seen]).toEqual(expect.arrayContaining(['a', 'b']));
+  });
+
+  test('but an error in one of its entries costs only that', async () => {
+    const bad = JSON.stringify({ services: { a: { files: 1 }, b: { files: {} } } });
+    const source = await readFrom(temporaryTree({ ...others, [fragment('bad.json')]: bad }));
+    expect(outcome(source)).toEqual({ up: ['main', 'b', 'good'], down: ['a'], seen: [] });
+    expect(source).toMatchObject({ manifest: { general: [], partial: [] } });
+  });
+
+  test.each<[what: string, make: (path: string) => void, message: string]>([
+    [
+      'a dangling link',
+      (path) => symlinkSync('nowhere', path),
+      'is a symbolic link to something that does not exist (mend the link; if it leads to a file system that is mounted later than generators run, move the file)',
+    ],
+    ['a directory', (path) => mkdirSync(path), 'is a directory, not a file'],
+    ['a pipe', (path) => execFileSync('mkfifo', [path]), 'is not a regular file'],
+    ['something that cannot be read', (path) => symlinkSync('/proc/self/mem', path), 'cannot be read (EIO)'],
+  ])('when it is %s', async (_, make, message) => {
+    const root = temporaryTree(others);
+    make(join(root, fragment('bad.json')));
+    const source = await readFrom(root);
+    expect(outcome(source)).toEqual({ up: ['main', 'good'], down: [], seen: [] });
+    expect(messages(source)).toEqual([`${fragment('bad.json')}: ${message}`]);
+    expect(source).toMatchObject({ manifest: { general: [], partial: [{ file: fragment('bad.json') }] } });
+  });
+
+  test.each<[what: string, make: (path: string) => void, message: string]>([
+    ['a file', (path) => writeFileSync(path, ''), 'is not a directory'],
+    ['a dangling link', (path) => symlinkSync('nowhere', path), 'is a symbolic link to something'],
+    ['a link to itself', (path) => symlinkSync('manifest.d', path), 'is a loop of symbolic links'],
+  ])('when manifest.d itself is %s', async (_, make, message) => {
+    for (const tree of [{ [manifestPath]: giving('main') }, { '/etc/unit-secrets/': '' }]) {
+      const root = temporaryTree(tree);
+      make(join(root, paths.manifestDirectory));
+      const source = await readFrom(root);
+      expect(outcome(source).up).toEqual(Object.hasOwn(tree, manifestPath) ? ['main'] : []);
+      expect(messages(source)).toEqual([expect.stringMatching(`^${paths.manifestDirectory}: ${message}`)]);
+      expect(source).toMatchObject({ manifest: { general: [], partial: [{}] } });
+    }
+  });
+
+  test('a manifest.json that cannot be read concerns all of them', async () => {
+    const root = temporaryTree({
+      [manifestPath]: giving('main').slice(0, -1),
+      [fragment('a.json')]: giving('a'),
+    });
+    const source = await readFrom(root);
+    expect(source).toMatchObject({ manifest: { general: [{ file: manifestPath }], partial: [] } });
+    expect(outcome(source)).toMatchObject({ seen: ['main'] });
   });
 });
 

@@ -1,8 +1,7 @@
 import { createHmac, generateKeyPairSync } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { resolveWithSdk } from '../../src/effects/onepassword-sdk.ts';
 import { poll } from '../container/poll.ts';
-import { type Client, openClient } from './sdk-client.ts';
+import { type Client, openClient, resolveWithSdk } from './sdk-client.ts';
 import { type Emulator, startEmulator } from './server.ts';
 import { newServiceAccount, tokenOf } from './token.ts';
 

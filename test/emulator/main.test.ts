@@ -3,8 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { resolveWithSdk } from '../../src/effects/onepassword-sdk.ts';
 import { poll } from '../container/poll.ts';
+import { resolveWithSdk } from './sdk-client.ts';
 
 const program = join(import.meta.dirname, 'main.ts');
 let directory: string;

@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { exitCodes } from '../../src/domain/exit-codes.ts';
+import { companionName } from '../../src/domain/service-name.ts';
 import { readXSecrets } from '../../src/effects/ini.ts';
 import { shortHash } from '../../src/effects/short-hash.ts';
 import { errorsOf, readPlan } from '../../src/fetch/read-plan.ts';
 import { planUnits } from '../../src/unit/plan-units.ts';
-import { manifest, read } from '../support/manifests.ts';
+import { manifest, nothingLeft, read } from '../support/manifests.ts';
 
 const written = {
   Service: ['app.service'],
@@ -13,6 +14,10 @@ const written = {
   Tries: ['12'],
   Timeout: ['240'],
   Environment: ['A=op://v/i/f', 'B==x=', 'C='],
+  Credential: ['tls.key=op://v/i/k', 'b=a=\nb'],
+  File: ['0440 repo.key=op://v/i/r', '0400 x= '],
+  Config: ['0640 yaml config.yaml=/etc/a b=c.yaml', '0400 text z=/z'],
+  ConfigValue: ['config.yaml PORT=80', 'config.yaml NAME=a b=\n', 'z PORT=81'],
 };
 
 function planFrom(changes: Readonly<Record<string, readonly string[] | undefined>>) {
@@ -33,6 +38,29 @@ test('the settings of a unit are its plan', () => {
         ['B', '=x='],
         ['C', ''],
       ],
+      credentials: [
+        ['tls.key', 'op://v/i/k'],
+        ['b', 'a=\nb'],
+      ],
+      files: [
+        { name: 'repo.key', value: 'op://v/i/r', mode: 0o440 },
+        { name: 'x', value: ' ', mode: 0o400 },
+      ],
+      configs: [
+        {
+          name: 'config.yaml',
+          template: '/etc/a b=c.yaml',
+          format: 'yaml',
+          mode: 0o640,
+          values: [
+            ['PORT', '80'],
+            ['NAME', 'a b=\n'],
+          ],
+        },
+        { name: 'z', template: '/z', format: 'text', mode: 0o400, values: [['PORT', '81']] },
+      ],
+      grouped: false,
+      runtimeDirectory: undefined,
     },
     provider: { type: '1password' },
   });
@@ -46,25 +74,43 @@ test('a vault has a path and identities', () => {
   });
 });
 
+test('a group and a directory are told', () => {
+  expect(planFrom({ Group: ['app'], RuntimeDirectory: ['app'] }).fetch).toMatchObject({
+    grouped: true,
+    runtimeDirectory: 'app',
+  });
+});
+
 test('what the generator writes for a service is what its fetcher reads', () => {
   fc.assert(
     fc.property(manifest, (whole) => {
       const source = read(whole);
       const { files } = planUnits(
-        { manifest: source, problems: [], visibleNames: [], directories: [], listed: [] },
-        { executable: '/usr/bin/unit-secrets', memory: 'ramfs' },
+        { ...nothingLeft, manifest: source },
+        { executable: '/usr/bin/unit-secrets', memory: 'ramfs', privateUsers: true },
         shortHash,
       );
-      const plans = files
-        .filter(({ path }) => /-secrets(@.*)?\.service$/.test(path))
-        .map(({ content }) => readPlan(readXSecrets(content) ?? new Map()));
       const { tries, timeout } = source.fetch;
-      expect(plans).toEqual(
-        source.services.map(({ name, environment }) => ({
-          fetch: { service: `${name.name}.service`, tries, timeout, environment },
+      for (const service of source.services) {
+        const unit = service.inline
+          ? `${service.name.name}.service.d/50-unit-secrets.conf`
+          : `${companionName(service.name, 'secrets')}.service`;
+        const text = files.find(({ path }) => path === unit)?.content ?? '';
+        expect(readPlan(readXSecrets(text) ?? new Map())).toEqual({
+          fetch: {
+            service: `${service.name.name}.service`,
+            tries,
+            timeout,
+            environment: service.environment,
+            credentials: service.credentials,
+            files: service.files.map(({ credential: _, ...file }) => file),
+            configs: service.configs.map(({ credential: _, ...config }) => config),
+            grouped: service.group !== undefined,
+            runtimeDirectory: service.runtimeDirectory,
+          },
           provider: source.provider,
-        })),
-      );
+        });
+      }
     }),
   );
 });
@@ -81,6 +127,13 @@ test.each([
   ['Timeout', ['-1']],
   ['Environment', ['=x']],
   ['Environment', ['A']],
+  ['Credential', ['=x']],
+  ['File', ['440 a=x']],
+  ['File', ['0440 a']],
+  ['Config', ['0640 a=/x']],
+  ['Config', ['0640 xml a=/x']],
+  ['ConfigValue', ['PORT=80']],
+  ['RuntimeDirectory', ['a', 'b']],
 ])('a setting that is not as this version writes it is named: %s %j', (name, values) => {
   expect(() => planFrom({ [name]: values })).toThrow(
     expect.objectContaining({

@@ -9,11 +9,13 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-function run(
-  args: readonly string[],
-  options: { readonly input?: string; readonly env?: NodeJS.ProcessEnv },
-): Outcome {
-  const { status, stdout, stderr } = spawnSync(process.execPath, args, {
+interface RunOptions {
+  readonly input?: string;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+function run(program: string, args: readonly string[], options: RunOptions): Outcome {
+  const { status, stdout, stderr } = spawnSync(program, args, {
     encoding: 'utf8',
     input: options.input ?? '',
     env: { PATH: process.env['PATH'], ...options.env },
@@ -22,16 +24,21 @@ function run(
   return { exitCode: status, stdout, stderr };
 }
 
+/** How to run the program from source. */
+export const sourceCommand: readonly [string, ...string[]] = [process.execPath, entryPoint];
+
 /** Runs the program from source, as a process of its own with an environment of its own. */
-export function unitSecrets(
-  args: readonly string[],
-  options: { readonly input?: string; readonly env?: NodeJS.ProcessEnv } = {},
-): Outcome {
-  return run([entryPoint, ...args], options);
+export function unitSecrets(args: readonly string[], options: RunOptions = {}): Outcome {
+  return run(process.execPath, [entryPoint, ...args], options);
+}
+
+/** Runs an executable as a process of its own, likewise. */
+export function runnerOf(program: string): typeof unitSecrets {
+  return (args, options = {}) => run(program, args, options);
 }
 
 /** Runs a module's text with the sources beside it, as a process of its own. */
 export function runModule(text: string, env: NodeJS.ProcessEnv = {}): Outcome {
   const source = join(import.meta.dirname, '../../src');
-  return run(['--input-type=module', '-e', text.replaceAll('SOURCE', source)], { env });
+  return run(process.execPath, ['--input-type=module', '-e', text.replaceAll('SOURCE', source)], { env });
 }

@@ -1,20 +1,24 @@
+import { answerOf } from '../../src/domain/answer.ts';
 import { type Failure, FailureError } from '../../src/domain/failure.ts';
 import type { Resolution } from '../../src/domain/provider.ts';
-import type { FetchWorld } from '../../src/fetch/fetch.ts';
-import type { ObtainWorld } from '../../src/fetch/obtain.ts';
+import type { FetchWorld, SecretSet } from '../../src/fetch/fetch.ts';
+import type { ObtainRequest, ObtainWorld, Progress } from '../../src/fetch/obtain.ts';
 
 /** What the provider does in one try: it answers, or all of it fails. */
 export type Answer = Failure | ((reference: string) => Resolution | undefined);
 
-export interface FakeWorld extends ObtainWorld, Pick<FetchWorld, 'write'> {
-  readonly written: (string | undefined)[];
+export interface FakeWorld extends Omit<FetchWorld, 'obtain'> {
+  readonly written: SecretSet[];
   readonly lines: string[];
+  readonly fields: Readonly<Record<string, string>>[];
+  readonly progress: Progress[];
   /** When each try began, in milliseconds. */
   readonly tries: number[];
   readonly asked: (readonly string[])[];
   readonly remaining: number[];
-  /** How many hold the lock now. */
-  holders: number;
+  readonly now: () => number;
+  /** What `obtain` is given for a request. */
+  readonly of: (request: ObtainRequest) => ObtainWorld;
 }
 
 /**
@@ -28,60 +32,77 @@ export function fakeWorld(
     readonly random?: () => number;
     /** How long a try takes. */
     readonly duration?: number;
-    /** How long others hold the lock. */
+    /** How long a try waits for others. */
     readonly busy?: number;
-    readonly openFailure?: Failure;
+    readonly remembered?: Failure;
+    /** What forbids the tries from this one on, counted from 0. */
+    readonly coolDown?: { readonly from: number; readonly failure: Failure };
+    /** What all that failed together were given for their next wait. */
+    readonly jitter?: number;
+    /** Texts of templates, by path. */
+    readonly templates?: Readonly<Record<string, string>>;
   } = {},
 ): FakeWorld {
-  const { random = () => 0.5, duration = 0, busy = 0, openFailure } = options;
+  const {
+    random = () => 0.5,
+    duration = 0,
+    busy = 0,
+    remembered,
+    coolDown,
+    jitter,
+    templates = {},
+  } = options;
   let clock = 1_000_000;
   const world: FakeWorld = {
     written: [],
     lines: [],
+    fields: [],
+    progress: [],
     tries: [],
     asked: [],
     remaining: [],
-    holders: 0,
     now: () => clock,
-    random,
-    sleep: async (milliseconds) => {
-      if (world.holders > 0) throw new Error('slept while others wait for the lock');
-      clock += milliseconds;
+    write: (set) => world.written.push(set),
+    readTemplate: (path) => {
+      const text = templates[path];
+      if (text === undefined)
+        throw new FailureError({ class: 'permanent', exitCode: 66, message: `${path}: missing` });
+      return text;
     },
-    log: (level, message) => world.lines.push(`${level}: ${message}`),
-    write: (environment) => world.written.push(environment),
-    exclusively: async (deadline, work) => {
-      if (clock + busy > deadline) {
-        clock = Math.max(clock, deadline);
-        return undefined;
-      }
-      clock += busy;
-      world.holders++;
-      try {
-        return await work();
-      } finally {
-        world.holders--;
-      }
-    },
-    provider: async (remaining) => {
-      world.remaining.push(remaining);
-      if (openFailure) throw new FailureError(openFailure);
-      return { resolve };
-    },
+    of: ({ references }) => ({
+      now: () => clock,
+      random,
+      sleep: async (milliseconds) => {
+        clock += milliseconds;
+      },
+      log: (level, message, fields) => {
+        world.lines.push(`${level}: ${message}`);
+        world.fields.push(fields);
+      },
+      tell: (progress) => world.progress.push(progress),
+      remembered: () => remembered,
+      coolDown: () => (coolDown && world.tries.length >= coolDown.from ? coolDown.failure : undefined),
+      ask: async (deadline) => {
+        if (clock + busy > deadline) {
+          clock = Math.max(clock, deadline);
+          return undefined;
+        }
+        clock += busy;
+        world.remaining.push(deadline - clock);
+        const answer = answers[Math.min(world.tries.length, answers.length - 1)];
+        world.tries.push(clock - 1_000_000);
+        world.asked.push(references);
+        clock += duration;
+        const shared = jitter === undefined ? {} : { jitter };
+        if (typeof answer !== 'function') return { ok: false, failure: answer as Failure, ...shared };
+        const resolutions = new Map<string, Resolution>();
+        for (const reference of references) {
+          const resolution = answer(reference);
+          if (resolution) resolutions.set(reference, resolution);
+        }
+        return answerOf(references, resolutions);
+      },
+    }),
   };
   return world;
-
-  async function resolve(references: readonly string[]): Promise<ReadonlyMap<string, Resolution>> {
-    const answer = answers[Math.min(world.tries.length, answers.length - 1)];
-    world.tries.push(clock - 1_000_000);
-    world.asked.push(references);
-    clock += duration;
-    if (typeof answer !== 'function') throw new FailureError(answer as Failure);
-    const resolutions = new Map<string, Resolution>();
-    for (const reference of references) {
-      const resolution = answer(reference);
-      if (resolution) resolutions.set(reference, resolution);
-    }
-    return resolutions;
-  }
 }

@@ -11,6 +11,14 @@ export function read(value: Json): Manifest {
   return readManifest({ file: manifestPath, value, locate: nowhere }, []);
 }
 
+/** What the generator reads beside the manifest, on a machine that has just booted. */
+export const nothingLeft = {
+  visibleNames: [],
+  secretsDirectories: [],
+  configDirectories: [],
+  listed: [],
+} as const;
+
 /** A manifest that gives the service `app` these variables. */
 export function appWith(environment: Json): Json {
   return { version: 1, services: { app: { environment } } };
@@ -63,6 +71,9 @@ export const variableText = oddText.map((text) =>
   text.toWellFormed().replace(/\0|\p{Noncharacter_Code_Point}/gu, '?'),
 );
 
+/** Text that a file or a credential can carry: all but NUL. */
+const fileText = oddText.map((text) => text.toWellFormed().replaceAll('\0', '?'));
+
 /** Text of a value as it is written in a manifest to stand for itself; what begins with `op://` cannot. */
 export function literally(text: string): string {
   return text.replaceAll('{{', '{{ "{{" }}');
@@ -79,15 +90,22 @@ export const reference = fc
   )
   .map(([parts, query]) => `op://${parts}${query}`);
 
-/** A value of a manifest that is in order. */
-export const value = fc.oneof(
-  reference,
-  variableText.map(literally).filter((text) => !text.startsWith('op://')),
-  fc
-    .tuple(variableText.map(literally), reference, variableText.map(literally))
-    .map(([before, inner, after]) => `x${before}{{ ${inner} }}${after}`)
-    .filter((text) => !text.includes('{{{')),
-);
+function valueWith(text: fc.Arbitrary<string>): fc.Arbitrary<string> {
+  return fc.oneof(
+    reference,
+    text.map(literally).filter((literal) => !literal.startsWith('op://')),
+    fc
+      .tuple(text.map(literally), reference, text.map(literally))
+      .map(([before, inner, after]) => `x${before}{{ ${inner} }}${after}`)
+      .filter((whole) => !whole.includes('{{{')),
+  );
+}
+
+/** A value of a variable in a manifest that is in order. */
+export const value = valueWith(variableText);
+
+/** A value of anything else. */
+const anyValue = valueWith(fileText);
 
 /** A name of a service, without `.service`. */
 export const serviceName = fc
@@ -96,11 +114,75 @@ export const serviceName = fc
     fc.option(fc.stringMatching(/^[A-Za-z0-9:_.\\@-]{1,6}$/), { nil: undefined }),
   )
   .map(([base, instance]) => (instance === undefined ? base : `${base}@${instance}`))
-  .filter((name) => !/^unit-secrets|\.[a-z]+$/.test(name));
+  .filter((name) => !/^unit-secrets|\.[a-z]+$|^[^@]*-(?:@|$)/.test(name));
 
 const duration = fc.constantFrom('1s', '4min', '1h 30min', '1.5h', '90', '52w', '2 d');
 const path = fc.constantFrom('/etc/a', '/', '/a b/%n', '/é/..x');
 const identity = { identity: fc.oneof(path, fc.array(path, { minLength: 1, maxLength: 3 })) };
+
+export const fileName = fc.stringMatching(/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,8}$/);
+const mode = fc.constantFrom('0400', '0440', '0600', '640', '0000', '0240');
+const environment = fc.dictionary(variableName, value, { maxKeys: 4 });
+
+/** Files of a service, with or without those that are credentials, too. */
+function filesWith(credential: fc.Arbitrary<boolean>): fc.Arbitrary<Record<string, unknown>> {
+  const file = fc.record({ value: anyValue, mode, credential }, { requiredKeys: ['value'] });
+  return fc.dictionary(fileName, fc.oneof(anyValue, file), { maxKeys: 3 });
+}
+
+const config = fc.record(
+  {
+    template: fc.constantFrom('/etc/a.yaml', '/t/a=b c.json', '/%n/"é"', '/etc/x.conf'),
+    format: fc.constantFrom('json', 'yaml', 'toml', 'ini', 'env', 'text'),
+    values: fc.dictionary(variableName, anyValue, { maxKeys: 2 }),
+    mode,
+    credential: fc.boolean(),
+  },
+  { requiredKeys: ['template'] },
+);
+
+const rootFetched = fc.record(
+  {
+    environment,
+    credentials: fc.dictionary(fileName, anyValue, { maxKeys: 3 }),
+    files: filesWith(fc.boolean()),
+    configs: fc.dictionary(fileName, config, { maxKeys: 2 }),
+    group: fc.constantFrom('litellm', '_x', 'a-b_9'),
+    runtimeDirectory: fileName,
+  },
+  { requiredKeys: [] },
+);
+
+const selfFetched = fc.record(
+  {
+    dynamicUser: fc.constant('inline'),
+    environment,
+    files: filesWith(fc.constant(false)),
+  },
+  { requiredKeys: ['dynamicUser'] },
+);
+
+const deliveries = ['environment', 'credentials', 'files', 'configs'];
+
+/** What a manifest that is in order gives a service. */
+export const service: fc.Arbitrary<Record<string, unknown>> = fc
+  .oneof({ arbitrary: rootFetched, weight: 3 }, selfFetched)
+  .filter((entry) => deliveries.some((delivery) => delivery in entry));
+
+export const userName = fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_.-]{0,8}$/);
+
+const sshKeys = fc.oneof(
+  fc.record(
+    {
+      privateKey: anyValue,
+      publicKey: anyValue,
+      authorize: fc.boolean(),
+      file: fc.constantFrom('id_ed25519', 'work.key'),
+    },
+    { requiredKeys: ['privateKey'] },
+  ),
+  fc.record({ publicKey: anyValue, authorize: fc.constant(true) }),
+);
 
 /** A manifest that is in order. */
 export const manifest: fc.Arbitrary<Json> = fc
@@ -115,16 +197,14 @@ export const manifest: fc.Arbitrary<Json> = fc
       token: fc.oneof(
         fc.record({ age: path, ...identity }, { requiredKeys: ['age'] }),
         fc.record({ file: path }),
+        fc.record({ credential: fileName }),
       ),
       fetch: fc.record(
         { tries: fc.integer({ min: 1, max: 100 }), timeout: duration, retryEvery: duration },
         { requiredKeys: [] },
       ),
-      services: fc.dictionary(
-        serviceName,
-        fc.record({ environment: fc.dictionary(variableName, value, { maxKeys: 4 }) }),
-        { maxKeys: 4 },
-      ),
+      services: fc.dictionary(serviceName, service, { maxKeys: 4 }),
+      sshKeys: fc.dictionary(userName, sshKeys, { maxKeys: 2 }),
     },
     { requiredKeys: ['version'] },
   )

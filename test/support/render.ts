@@ -1,9 +1,12 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: templates are what is tested
 import { execFileSync } from 'node:child_process';
+import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
-import type { FormatName } from '../../src/domain/render/formats.ts';
+import { expect } from 'vitest';
+import type { FormatName } from '../../src/domain/config-format.ts';
+import { checkTemplate } from '../../src/domain/render/check.ts';
 import { type RenderResult, render } from '../../src/domain/render/render.ts';
-import { parseTemplate, type TemplatePart } from '../../src/domain/template.ts';
+import { parseTemplate, type TemplatePart, type TemplateProblem } from '../../src/domain/template.ts';
 import { oddText } from './manifests.ts';
 
 /** Text that is something to this or that parser, alone or where it is put into other text. */
@@ -224,6 +227,11 @@ export function partsOf(template: string): readonly TemplatePart[] {
   return parsed.parts;
 }
 
+/** What is wrong with a template that has no names but A, B and C. */
+export function problemsIn(format: FormatName, template: string): readonly TemplateProblem[] {
+  return checkTemplate(template, format, ['A', 'B', 'C']);
+}
+
 export function renderWith(format: FormatName, template: string, values: Partial<Secrets>): RenderResult {
   const entries = Object.entries(values) as [Name, string][];
   return render({
@@ -244,32 +252,102 @@ export function rendered(format: FormatName, template: string, values: Partial<S
   return `${problem?.position.line}:${problem?.position.column}: ${problem?.message}`;
 }
 
-/** A tree with the secrets in the place of their words, in keys too; undefined if two keys become one. */
+/**
+ * A tree as Maps, with the secrets in the place of their words, in keys too.
+ *
+ * @throws TwoKeysInOne if two keys become the same by it
+ */
 export function withSecrets(tree: unknown, values: Secrets): unknown {
   if (typeof tree === 'string') return tree.replace(/Zq([ABC])qZ/g, (_, name: Name) => values[name]);
   if (Array.isArray(tree)) return tree.map((one) => withSecrets(one, values));
-  if (tree instanceof Map) return withSecrets(Object.fromEntries(tree), values);
-  if (typeof tree === 'object' && tree !== null && !(tree instanceof Date)) {
-    return new Map(
-      Object.entries(tree).map(([key, value]) => [withSecrets(key, values), withSecrets(value, values)]),
-    );
-  }
-  return tree;
+  if (typeof tree !== 'object' || tree === null || tree instanceof Date) return tree;
+  const members = membersOf(tree);
+  const filled = new Map(
+    members.map(([key, value]) => [withSecrets(key, values), withSecrets(value, values)]),
+  );
+  if (filled.size < members.length) throw new TwoKeysInOne();
+  return filled;
 }
 
-/** What `withSecrets` makes of a tree, for one that has its secrets already. */
+class TwoKeysInOne extends Error {}
+
+/** A tree as Maps, as `withSecrets` makes them, for one that has its secrets already. */
 export function asMaps(tree: unknown): unknown {
   if (Array.isArray(tree)) return tree.map(asMaps);
-  if (typeof tree === 'object' && tree !== null && !(tree instanceof Date))
-    return new Map(Object.entries(tree).map(([key, value]) => [key, asMaps(value)]));
-  return tree;
+  if (typeof tree !== 'object' || tree === null || tree instanceof Date) return tree;
+  return new Map(membersOf(tree).map(([key, value]) => [key, asMaps(value)]));
 }
 
-/** A rendered sample, for a judge that is written in another language. */
-export interface Rendered {
+function membersOf(tree: object): readonly (readonly [unknown, unknown])[] {
+  return tree instanceof Map ? [...tree] : Object.entries(tree);
+}
+
+/** What became of a sample with different secrets: for a judge that is written in another language. */
+export interface Tried {
   readonly plain: string;
-  readonly text: string;
-  readonly values: Secrets;
+  readonly rendered: readonly { readonly text: string; readonly values: Secrets }[];
+}
+
+/** How many renderings each property looks at: `RENDER_CASES=1000000` for a long run. */
+const cases = Number(process.env['RENDER_CASES'] ?? 20_000);
+const secretsPerSample = 5;
+
+/** How long a property may take, in milliseconds. */
+export const patience = 600_000 * Math.max(1, cases / 20_000);
+
+/**
+ * Renders generated samples, each with several sets of secrets, until at least `RENDER_CASES` were rendered.
+ * Every result must read as the sample does with the secrets in it; two keys that become one must be refused;
+ * all else may be refused only as `refusable` says.
+ *
+ * @param options.readers what reads the format, if it is to be read here; trees of Maps, objects and arrays
+ * @param options.refusable whether these secrets can be refused in this sample for this reason
+ */
+export function tryAll(options: {
+  readonly format: FormatName;
+  readonly samples: fc.Arbitrary<Sample>;
+  readonly readers?: readonly ((text: string) => unknown)[];
+  readonly refusable?: (reason: string, values: Secrets, sample: Sample) => boolean;
+  readonly secrets?: fc.Arbitrary<Secrets>;
+}): readonly Tried[] {
+  const { format, samples, readers = [], refusable = () => false } = options;
+  const all: Tried[] = [];
+  let count = 0;
+  const property = fc.property(
+    samples,
+    fc.array(options.secrets ?? secrets, { minLength: secretsPerSample, maxLength: secretsPerSample }),
+    (one, list) => {
+      const trees = readers.map((read) => ({ read, plain: read(one.plain) }));
+      const rendered: { text: string; values: Secrets }[] = [];
+      for (const values of list) {
+        const result = renderWith(format, one.template, values);
+        let expected: readonly unknown[] | undefined;
+        try {
+          expected = trees.map(({ plain }) => withSecrets(plain, values));
+        } catch (error) {
+          if (!(error instanceof TwoKeysInOne)) throw error;
+        }
+        if (!result.ok) {
+          const [reason] = result.problems;
+          if (expected !== undefined && !refusable(reason?.message ?? '', values, one))
+            throw new Error(`${JSON.stringify([one.template, values])} is refused: ${reason?.message}`);
+          continue;
+        }
+        if (expected === undefined)
+          throw new Error(`two keys become one: ${JSON.stringify([one.template, values])}`);
+        for (const [i, { read }] of trees.entries()) {
+          const found = asMaps(read(result.text));
+          // faster than expect, which is there for its message
+          if (!isDeepStrictEqual(found, expected[i])) expect(found, result.text).toEqual(expected[i]);
+        }
+        rendered.push({ text: result.text, values });
+      }
+      count += rendered.length;
+      if (rendered.length > 0) all.push({ plain: one.plain, rendered });
+    },
+  );
+  while (count < cases) fc.assert(property, { numRuns: Math.ceil((cases - count) / secretsPerSample) });
+  return all;
 }
 
 const comparison = `
@@ -290,29 +368,37 @@ def same(a, b):
     if isinstance(a, dict):
         return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
     return a == b or (isinstance(a, float) and math.isnan(a) and math.isnan(b))
+count = 0
 wrong = []
-for case in json.load(sys.stdin):
-    expected = fill(read(case['plain']), case['values'])
-    try:
-        found = read(case['text'])
-    except Exception as error:
-        found = error
-    if not same(expected, found):
-        wrong.append([case['text'], repr(expected), repr(found)])
-print(json.dumps(wrong[:3]))
+for tried in json.load(sys.stdin):
+    plain = read(tried['plain'])
+    for one in tried['rendered']:
+        expected = fill(plain, one['values'])
+        try:
+            found = read(one['text'])
+        except Exception as error:
+            found = error
+        count += 1
+        if not same(expected, found):
+            wrong.append([one['text'], repr(expected), repr(found)])
+print(json.dumps([count, wrong[:3]]))
 `;
 
 /**
- * Has Python judge rendered samples: each must read as the sample does with the values put into its strings.
+ * Has Python judge rendered samples, in one process: each must read as the sample does with the secrets put
+ * into its strings.
  *
  * @param reader Python that defines `read(text)`
  * @returns the first few that are wrong: the text, what it should say, and what it says
  */
-export function wrongToPython(reader: string, cases: readonly Rendered[]): unknown {
-  const output = execFileSync('python3', ['-c', `${reader}\n${comparison}`], {
-    input: JSON.stringify(cases),
+export function wrongToPython(reader: string, tried: readonly Tried[]): unknown {
+  // Debian's, whatever else is on the PATH: it has the packages
+  const output = execFileSync('/usr/bin/python3', ['-c', `${reader}\n${comparison}`], {
+    input: JSON.stringify(tried),
     encoding: 'utf8',
     maxBuffer: 1 << 28,
   });
-  return JSON.parse(output);
+  const [count, wrong] = JSON.parse(output) as [number, unknown];
+  expect(count).toBe(tried.reduce((sum, { rendered }) => sum + rendered.length, 0));
+  return wrong;
 }

@@ -27,7 +27,11 @@ const untold = (...wrong: Parameters<typeof one>): WrongManifest => ({
   schema: 'cannot tell',
 });
 
+/** A manifest whose service `app` has this entry, at 1:32. */
+const app = (entry: string): string => member('services', `{"app":${entry}}`);
+
 const long = 'x'.repeat(240);
+const tooLong = 'x'.repeat(256);
 
 const notJson: readonly WrongManifest[] = [
   one('an empty file', '', '1:1: not valid JSON: the file is empty'),
@@ -99,17 +103,12 @@ const shapes: readonly WrongManifest[] = [
   one(
     'an unknown member',
     member('colour', '1'),
-    '1:14: $.colour: unknown member "colour" (known are "$schema", "version", "provider", "token", "fetch", "services")',
+    '1:14: $.colour: unknown member "colour" (known are "$schema", "version", "provider", "token", "fetch", "services", "sshKeys")',
   ),
   one(
     'a member called __proto__',
     member('__proto__', '{"version":1}'),
-    '1:14: $.__proto__: unknown member "__proto__" (known are "$schema", "version", "provider", "token", "fetch", "services")',
-  ),
-  one(
-    'a member of a later version',
-    member('sshKeys', '{}'),
-    '1:14: $.sshKeys: "sshKeys" is not supported by this version yet (remove it)',
+    '1:14: $.__proto__: unknown member "__proto__" (known are "$schema", "version", "provider", "token", "fetch", "services", "sshKeys")',
   ),
   one(
     'a $schema that is a number',
@@ -169,12 +168,12 @@ const shapes: readonly WrongManifest[] = [
   one(
     'a token without a place',
     member('token', '{}'),
-    '1:22: $.token: must say where the token is ({"age": PATH} or {"file": PATH})',
+    '1:22: $.token: must say where the token is ({"age": PATH}, {"file": PATH} or {"credential": ID})',
   ),
   one(
     'a token with an identity only',
     member('token', '{"identity":"/a"}'),
-    '1:22: $.token: must say where the token is ({"age": PATH} or {"file": PATH})',
+    '1:22: $.token: must say where the token is ({"age": PATH}, {"file": PATH} or {"credential": ID})',
   ),
   one(
     'a token in two places',
@@ -185,11 +184,6 @@ const shapes: readonly WrongManifest[] = [
     'a token file with an identity',
     member('token', '{"file":"/b","identity":"/a"}'),
     '1:35: $.token.identity: "identity" goes with "age" only',
-  ),
-  one(
-    'a token in a credential',
-    member('token', '{"credential":"token"}'),
-    '1:23: $.token.credential: "credential" is not supported by this version yet (remove it)',
   ),
   one(
     'a token with a control character in its path',
@@ -356,17 +350,12 @@ const services: readonly WrongManifest[] = [
   one(
     'a service that is given nothing',
     member('services', '{"app":{}}'),
-    '1:32: $.services.app: the service is given nothing (add "environment")',
+    '1:32: $.services.app: the service is given nothing (add "environment", "credentials", "files", "configs" or several)',
   ),
   one(
     'a misspelt member of a service',
     member('services', '{"app":{"enviroment":{}}}'),
     '1:33: $.services.app.enviroment: unknown member "enviroment" (did you mean "environment"?)',
-  ),
-  one(
-    'a member of a service of a later version',
-    member('services', '{"app":{"files":{}}}'),
-    '1:33: $.services.app.files: "files" is not supported by this version yet (remove it)',
   ),
   one(
     'an environment in a list',
@@ -426,17 +415,17 @@ const services: readonly WrongManifest[] = [
   untold(
     'the same service by two names',
     member('services', '{"a":{"environment":{}},"a.service":{"environment":{}}}'),
-    '1:49: $.services["a.service"]: "a.service" is the same service as "a"',
+    '1:49: $.services["a.service"]: "a.service" is the same service as "a" (keep one of them)',
   ),
   untold(
     'a service that is generated for another',
     member('services', '{"a":{"environment":{}},"a-secrets":{"environment":{}}}'),
-    '1:49: $.services["a-secrets"]: "a-secrets" is the name of a unit generated for "a"',
+    '1:49: $.services["a-secrets"]: "a-secrets" is the name of a unit generated for "a" (remove the entry or rename the service)',
   ),
   untold(
     'an instance that is generated for another',
     member('services', '{"a-config@b":{"environment":{}},"a@b":{"environment":{}}}'),
-    '1:26: $.services["a-config@b"]: "a-config@b" is the name of a unit generated for "a@b"',
+    '1:26: $.services["a-config@b"]: "a-config@b" is the name of a unit generated for "a@b" (remove the entry or rename the service)',
   ),
   one(
     'several errors at once',
@@ -541,6 +530,478 @@ const twice: readonly WrongManifest[] = [
   ),
 ];
 
+const tokens: readonly WrongManifest[] = [
+  one(
+    'a token in a file and a credential',
+    member('token', '{"file":"/b","credential":"t"}'),
+    '1:22: $.token: says both "file" and "credential" (keep the one where the token is)',
+  ),
+  one(
+    'a token credential with a blank',
+    member('token', '{"credential":"my token"}'),
+    '1:36: $.token.credential: must be the ID of a credential (letters, digits, ".", "_" and "-", not beginning with ".")',
+  ),
+  one(
+    'a token credential that begins with a dot',
+    member('token', '{"credential":".token"}'),
+    '1:36: $.token.credential: must be the ID of a credential (letters, digits, ".", "_" and "-", not beginning with ".")',
+  ),
+  one(
+    'a token credential with a path',
+    member('token', '{"credential":"/etc/credstore.encrypted/token"}'),
+    '1:36: $.token.credential: must be the ID of a credential (letters, digits, ".", "_" and "-", not beginning with ".")',
+  ),
+  one(
+    'a token credential that is a number',
+    member('token', '{"credential":1}'),
+    '1:36: $.token.credential: must be a string, this is a number',
+  ),
+  one(
+    'a token credential with an identity',
+    member('token', '{"credential":"t","identity":"/a"}'),
+    '1:40: $.token.identity: "identity" goes with "age" only',
+  ),
+];
+
+const deliveries: readonly WrongManifest[] = [
+  one(
+    'credentials in a list',
+    app('{"credentials":["a"]}'),
+    '1:47: $.services.app.credentials: must be an object, this is an array',
+  ),
+  one(
+    'a credential with a blank',
+    app('{"credentials":{"a b":"x"}}'),
+    '1:48: $.services.app.credentials["a b"]: "a b" is not the ID of a credential (letters, digits, ".", "_" and "-", not beginning with ".")',
+  ),
+  one(
+    'a credential that begins with a dot',
+    app('{"credentials":{".a":"x"}}'),
+    '1:48: $.services.app.credentials[".a"]: ".a" is not the ID of a credential (letters, digits, ".", "_" and "-", not beginning with ".")',
+  ),
+  one(
+    'a credential with a colon',
+    app('{"credentials":{"a:b":"x"}}'),
+    '1:48: $.services.app.credentials["a:b"]: "a:b" is not the ID of a credential (letters, digits, ".", "_" and "-", not beginning with ".")',
+  ),
+  one(
+    'a credential with a slash',
+    app('{"credentials":{"tls/key":"x"}}'),
+    '1:48: $.services.app.credentials["tls/key"]: "tls/key" is not the ID of a credential (letters, digits, ".", "_" and "-", not beginning with ".")',
+  ),
+  one(
+    'a credential without a name',
+    app('{"credentials":{"":"x"}}'),
+    '1:48: $.services.app.credentials[""]: "" is not the ID of a credential (letters, digits, ".", "_" and "-", not beginning with ".")',
+  ),
+  one(
+    'a credential with a name of 256 characters',
+    app(`{"credentials":{"${tooLong}":"x"}}`),
+    `1:48: $.services.app.credentials.${tooLong}: "${tooLong}" is not the ID of a credential (at most 255 characters)`,
+  ),
+  one(
+    'a credential with an object',
+    app('{"credentials":{"a":{"value":"x"}}}'),
+    '1:52: $.services.app.credentials.a: must be a string, this is an object',
+  ),
+  one(
+    'a credential with a bad reference',
+    app('{"credentials":{"a":"op://x"}}'),
+    '1:52: $.services.app.credentials.a: a secret reference has three or four parts, op://vault/item/[section/]field, this one has 1',
+  ),
+  one(
+    'a credential with a NUL',
+    app('{"credentials":{"tls.key":"\\u0000"}}'),
+    '1:58: $.services.app.credentials["tls.key"]: the value of "tls.key" contains a NUL byte',
+  ),
+  one(
+    'files in a list',
+    app('{"files":[]}'),
+    '1:41: $.services.app.files: must be an object, this is an array',
+  ),
+  one(
+    'a file with a path',
+    app('{"files":{"../key":"x"}}'),
+    '1:42: $.services.app.files["../key"]: "../key" is not the name of a file (letters, digits, ".", "_" and "-", not beginning with ".")',
+  ),
+  one(
+    'a hidden file',
+    app('{"files":{".env":"x"}}'),
+    '1:42: $.services.app.files[".env"]: ".env" is not the name of a file (letters, digits, ".", "_" and "-", not beginning with ".")',
+  ),
+  one(
+    'a file that is a number',
+    app('{"files":{"key":1}}'),
+    '1:48: $.services.app.files.key: must be an object, this is a number (or a string: a reference, or text with references in {{ … }})',
+  ),
+  one(
+    'a file that is null',
+    app('{"files":{"key":null}}'),
+    '1:48: $.services.app.files.key: must be an object, this is null (or a string: a reference, or text with references in {{ … }})',
+  ),
+  one(
+    'a file without a value',
+    app('{"files":{"key":{"mode":"0400"}}}'),
+    '1:48: $.services.app.files.key: the member "value" is missing (add "value": REFERENCE)',
+  ),
+  one(
+    'a file with a misspelt member',
+    app('{"files":{"key":{"value":"x","modes":"0400"}}}'),
+    '1:61: $.services.app.files.key.modes: unknown member "modes" (did you mean "mode"?)',
+  ),
+  one(
+    'a file with an owner',
+    app('{"files":{"key":{"value":"x","owner":"app"}}}'),
+    '1:61: $.services.app.files.key.owner: unknown member "owner" (known are "value", "mode", "credential")',
+  ),
+  one(
+    'a file for all to read',
+    app('{"files":{"key":{"value":"x","mode":"0644"}}}'),
+    '1:68: $.services.app.files.key.mode: the mode is wider than "0640" (nobody but root and the group may read a secret)',
+  ),
+  one(
+    'a file that its group may write',
+    app('{"files":{"key":{"value":"x","mode":"0660"}}}'),
+    '1:68: $.services.app.files.key.mode: the mode is wider than "0640" (nobody but root and the group may read a secret)',
+  ),
+  one(
+    'a file that can be executed',
+    app('{"files":{"key":{"value":"x","mode":"0700"}}}'),
+    '1:68: $.services.app.files.key.mode: the mode is wider than "0640" (nobody but root and the group may read a secret)',
+  ),
+  one(
+    'a file with set-user-ID',
+    app('{"files":{"key":{"value":"x","mode":"4400"}}}'),
+    '1:68: $.services.app.files.key.mode: must be a file mode in octal digits, such as "0400"',
+  ),
+  one(
+    'a file with a mode in letters',
+    app('{"files":{"key":{"value":"x","mode":"u=r"}}}'),
+    '1:68: $.services.app.files.key.mode: must be a file mode in octal digits, such as "0400"',
+  ),
+  one(
+    'a file with a mode that is a number',
+    app('{"files":{"key":{"value":"x","mode":400}}}'),
+    '1:68: $.services.app.files.key.mode: must be a string, this is a number',
+  ),
+  one(
+    'a file whose credential is text',
+    app('{"files":{"key":{"value":"x","credential":"yes"}}}'),
+    '1:74: $.services.app.files.key.credential: must be true or false, this is a string',
+  ),
+  one(
+    'configs in a list',
+    app('{"configs":[]}'),
+    '1:43: $.services.app.configs: must be an object, this is an array',
+  ),
+  one(
+    'a config that is a path',
+    app('{"configs":{"a.yaml":"/a.yaml"}}'),
+    '1:53: $.services.app.configs["a.yaml"]: must be an object, this is a string (such as {"template": PATH})',
+  ),
+  one(
+    'a config without a template',
+    app('{"configs":{"a.yaml":{}}}'),
+    '1:53: $.services.app.configs["a.yaml"]: the member "template" is missing (add "template": PATH)',
+  ),
+  one(
+    'a config with a relative template',
+    app('{"configs":{"a.yaml":{"template":"a.yaml"}}}'),
+    '1:65: $.services.app.configs["a.yaml"].template: must be an absolute path without ".." and control characters',
+  ),
+  one(
+    'a config with a misspelt member',
+    app('{"configs":{"a.yaml":{"template":"/a","vaules":{}}}}'),
+    '1:70: $.services.app.configs["a.yaml"].vaules: unknown member "vaules" (did you mean "values"?)',
+  ),
+  one(
+    'a config with a misspelt format',
+    app('{"configs":{"a":{"template":"/a","format":"yml"}}}'),
+    '1:74: $.services.app.configs.a.format: unknown format "yml" (did you mean "yaml"?)',
+  ),
+  one(
+    'a config with an unknown format',
+    app('{"configs":{"a":{"template":"/a","format":"xml"}}}'),
+    '1:74: $.services.app.configs.a.format: unknown format "xml" (known are "json", "yaml", "toml", "ini", "env", "text")',
+  ),
+  one(
+    'a config with a slash',
+    app('{"configs":{"a/b":{"template":"/a"}}}'),
+    '1:44: $.services.app.configs["a/b"]: "a/b" is not the name of a file (letters, digits, ".", "_" and "-", not beginning with ".")',
+  ),
+  one(
+    'a config with values in a list',
+    app('{"configs":{"a":{"template":"/a","values":[]}}}'),
+    '1:74: $.services.app.configs.a.values: must be an object, this is an array',
+  ),
+  one(
+    'a config with a value that no template can name',
+    app('{"configs":{"a":{"template":"/a","values":{"db-port":"1"}}}}'),
+    '1:75: $.services.app.configs.a.values["db-port"]: "db-port" is not a name that a template can use (letters, digits and "_", not beginning with a digit)',
+  ),
+  one(
+    'a config with a value that is a number',
+    app('{"configs":{"a":{"template":"/a","values":{"PORT":80}}}}'),
+    '1:82: $.services.app.configs.a.values.PORT: must be a string, this is a number',
+  ),
+  one(
+    'a config that is wider than 0640',
+    app('{"configs":{"a":{"template":"/a","mode":"0664"}}}'),
+    '1:72: $.services.app.configs.a.mode: the mode is wider than "0640" (nobody but root and the group may read a secret)',
+  ),
+  one(
+    'a config whose credential is a number',
+    app('{"configs":{"a":{"template":"/a","credential":1}}}'),
+    '1:78: $.services.app.configs.a.credential: must be true or false, this is a number',
+  ),
+  one(
+    'a group that is a number',
+    app('{"files":{},"group":100}'),
+    '1:52: $.services.app.group: must be a string, this is a number',
+  ),
+  one(
+    'a group by its number',
+    app('{"files":{},"group":"100"}'),
+    '1:52: $.services.app.group: "100" is not the name of a group (letters, digits, "_" and "-", beginning with a letter or "_", at most 31 characters)',
+  ),
+  one(
+    'a group with a blank',
+    app('{"files":{},"group":"my group"}'),
+    '1:52: $.services.app.group: "my group" is not the name of a group (letters, digits, "_" and "-", beginning with a letter or "_", at most 31 characters)',
+  ),
+  one(
+    'a group with a specifier',
+    app('{"files":{},"group":"%i"}'),
+    '1:52: $.services.app.group: "%i" is not the name of a group (letters, digits, "_" and "-", beginning with a letter or "_", at most 31 characters)',
+  ),
+  one(
+    'an empty group',
+    app('{"files":{},"group":""}'),
+    '1:52: $.services.app.group: "" is not the name of a group (letters, digits, "_" and "-", beginning with a letter or "_", at most 31 characters)',
+  ),
+  one(
+    'a runtime directory that is a path',
+    app('{"files":{},"runtimeDirectory":"/run/app"}'),
+    '1:63: $.services.app.runtimeDirectory: "/run/app" is not the name of a directory below /run (letters, digits, ".", "_" and "-", not beginning with ".")',
+  ),
+  one(
+    'a runtime directory within another',
+    app('{"files":{},"runtimeDirectory":"app/secrets"}'),
+    '1:63: $.services.app.runtimeDirectory: "app/secrets" is not the name of a directory below /run (letters, digits, ".", "_" and "-", not beginning with ".")',
+  ),
+  one(
+    'a runtime directory above',
+    app('{"files":{},"runtimeDirectory":".."}'),
+    '1:63: $.services.app.runtimeDirectory: ".." is not the name of a directory below /run (letters, digits, ".", "_" and "-", not beginning with ".")',
+  ),
+  one(
+    'an empty runtime directory',
+    app('{"files":{},"runtimeDirectory":""}'),
+    '1:63: $.services.app.runtimeDirectory: "" is not the name of a directory below /run (letters, digits, ".", "_" and "-", not beginning with ".")',
+  ),
+  one(
+    'a runtime directory with a list',
+    app('{"files":{},"runtimeDirectory":["app"]}'),
+    '1:63: $.services.app.runtimeDirectory: must be a string, this is an array',
+  ),
+  one(
+    'a runtime directory of systemd',
+    app('{"files":{},"runtimeDirectory":"systemd"}'),
+    '1:63: $.services.app.runtimeDirectory: /run/systemd is used by the system (take the name of the service)',
+  ),
+  one(
+    'a runtime directory of a part of systemd',
+    app('{"files":{},"runtimeDirectory":"systemd-resolve"}'),
+    '1:63: $.services.app.runtimeDirectory: /run/systemd-resolve is used by the system (take the name of the service)',
+  ),
+  one(
+    'a runtime directory of sshd',
+    app('{"files":{},"runtimeDirectory":"sshd"}'),
+    '1:63: $.services.app.runtimeDirectory: /run/sshd is used by the system (take the name of the service)',
+  ),
+  one(
+    'a runtime directory of all credentials',
+    app('{"files":{},"runtimeDirectory":"credentials"}'),
+    '1:63: $.services.app.runtimeDirectory: /run/credentials is used by the system (take the name of the service)',
+  ),
+  one(
+    'a runtime directory of ours',
+    app('{"files":{},"runtimeDirectory":"unit-secrets-x"}'),
+    '1:63: $.services.app.runtimeDirectory: /run/unit-secrets-x is used by the system (take the name of the service)',
+  ),
+  one(
+    'another way of fetching',
+    app('{"environment":{},"dynamicUser":"yes"}'),
+    '1:64: $.services.app.dynamicUser: unknown way of fetching "yes" (known are "inline")',
+  ),
+  one(
+    'a way of fetching that is a boolean',
+    app('{"environment":{},"dynamicUser":true}'),
+    '1:64: $.services.app.dynamicUser: must be a string, this is a boolean',
+  ),
+  one(
+    'an inline service with credentials',
+    app('{"dynamicUser":"inline","credentials":{}}'),
+    '1:56: $.services.app.credentials: "credentials" cannot be had with "dynamicUser": "inline" (leave "dynamicUser" out: without it everything works for services with DynamicUser=, too)',
+  ),
+  one(
+    'an inline service with configs',
+    app('{"dynamicUser":"inline","configs":{}}'),
+    '1:56: $.services.app.configs: "configs" cannot be had with "dynamicUser": "inline" (leave "dynamicUser" out: without it everything works for services with DynamicUser=, too)',
+  ),
+  one(
+    'an inline service with a group',
+    app('{"dynamicUser":"inline","files":{},"group":"app"}'),
+    '1:67: $.services.app.group: "group" cannot be had with "dynamicUser": "inline" (leave "dynamicUser" out: without it everything works for services with DynamicUser=, too)',
+  ),
+  one(
+    'an inline service with a runtime directory',
+    app('{"dynamicUser":"inline","files":{},"runtimeDirectory":"app"}'),
+    '1:67: $.services.app.runtimeDirectory: "runtimeDirectory" cannot be had with "dynamicUser": "inline" (leave "dynamicUser" out: without it everything works for services with DynamicUser=, too)',
+  ),
+  one(
+    'an inline service with a file as a credential',
+    app('{"dynamicUser":"inline","files":{"k":{"value":"x","credential":true}}}'),
+    '1:95: $.services.app.files.k.credential: a service that fetches its secrets itself cannot be given them as credentials (it finds the file in UNIT_SECRETS_DIRECTORY)',
+  ),
+  one(
+    'an inline service without anything',
+    app('{"dynamicUser":"inline"}'),
+    '1:32: $.services.app: the service is given nothing (add "environment", "credentials", "files", "configs" or several)',
+  ),
+  one(
+    'an inline service with a vault',
+    '{"version":1,"provider":{"type":"age-vault"},"services":{"app":{"dynamicUser":"inline","environment":{}}}}',
+    '1:79: $.services.app.dynamicUser: "inline" is for 1Password: only root can open an age vault (leave it out: without it everything works for services with DynamicUser=, too)',
+  ),
+  one(
+    'a service with a group and nothing else',
+    app('{"group":"app"}'),
+    '1:32: $.services.app: the service is given nothing (add "environment", "credentials", "files", "configs" or several)',
+  ),
+  untold(
+    'a credential that is a file, too',
+    app('{"credentials":{"k":"x"},"files":{"k":{"value":"y","credential":true}}}'),
+    '1:66: $.services.app.files.k: the service already has a credential "k" from "credentials" (give one of them another name)',
+  ),
+  untold(
+    'a credential that is a config, too',
+    app('{"credentials":{"k":"x"},"configs":{"k":{"template":"/k","credential":true}}}'),
+    '1:68: $.services.app.configs.k: the service already has a credential "k" from "credentials" (give one of them another name)',
+  ),
+  untold(
+    'a file and a config as one credential',
+    app(
+      '{"files":{"k":{"value":"x","credential":true}},"configs":{"k":{"template":"/k","credential":true}}}',
+    ),
+    '1:90: $.services.app.configs.k: the service already has a credential "k" from "files" (give one of them another name)',
+  ),
+  untold(
+    'a runtime directory of two services',
+    member('services', '{"a":{"files":{},"runtimeDirectory":"x"},"b":{"files":{},"runtimeDirectory":"x"}}'),
+    '1:101: $.services.b.runtimeDirectory: /run/x is already that of "a" (give each service a directory of its own)',
+  ),
+];
+
+const sshKeys: readonly WrongManifest[] = [
+  one('SSH keys in a list', member('sshKeys', '[]'), '1:24: $.sshKeys: must be an object, this is an array'),
+  one(
+    'SSH keys of a user without a name',
+    member('sshKeys', '{"":{"privateKey":"x"}}'),
+    '1:25: $.sshKeys[""]: "" is not the name of a user: letters, digits, ".", "_" and "-", not only digits',
+  ),
+  one(
+    'SSH keys of a user with a slash',
+    member('sshKeys', '{"a/b":{"privateKey":"x"}}'),
+    '1:25: $.sshKeys["a/b"]: "a/b" is not the name of a user: letters, digits, ".", "_" and "-", not only digits',
+  ),
+  one(
+    'SSH keys of a user by number',
+    member('sshKeys', '{"1000":{"privateKey":"x"}}'),
+    '1:25: $.sshKeys["1000"]: "1000" is not the name of a user: letters, digits, ".", "_" and "-", not only digits',
+  ),
+  one(
+    'SSH keys of a user with a dash in front',
+    member('sshKeys', '{"-r":{"privateKey":"x"}}'),
+    '1:25: $.sshKeys["-r"]: "-r" is not the name of a user: letters, digits, ".", "_" and "-", not only digits',
+  ),
+  untold(
+    'SSH keys of a user with a name too long for a unit',
+    member('sshKeys', `{"${tooLong}":{"privateKey":"x"}}`),
+    `1:25: $.sshKeys.${tooLong}: "${tooLong}" is too long for the name of a unit`,
+  ),
+  one(
+    'SSH keys that are text',
+    member('sshKeys', '{"alice":"op://v/i/private key"}'),
+    '1:33: $.sshKeys.alice: must be an object, this is a string (such as {"privateKey": REFERENCE})',
+  ),
+  one(
+    'SSH keys without a key',
+    member('sshKeys', '{"alice":{}}'),
+    '1:33: $.sshKeys.alice: no key is given (add "privateKey", or "publicKey" with "authorize": true)',
+  ),
+  one(
+    'SSH keys with authorize only',
+    member('sshKeys', '{"alice":{"authorize":true}}'),
+    '1:33: $.sshKeys.alice: no key is given (add "privateKey", or "publicKey" with "authorize": true)',
+  ),
+  one(
+    'a public key that is not authorized',
+    member('sshKeys', '{"alice":{"publicKey":"x"}}'),
+    '1:33: $.sshKeys.alice: a public key alone does nothing unless it is authorized (add "privateKey" or "authorize": true)',
+  ),
+  one(
+    'a public key with a file',
+    member('sshKeys', '{"alice":{"publicKey":"x","authorize":true,"file":"id_rsa"}}'),
+    '1:67: $.sshKeys.alice.file: "file" names the private key, and none is given',
+  ),
+  one(
+    'SSH keys with a misspelt member',
+    member('sshKeys', '{"alice":{"privatekey":"x"}}'),
+    '1:34: $.sshKeys.alice.privatekey: unknown member "privatekey" (did you mean "privateKey"?)',
+  ),
+  one(
+    'SSH keys whose authorize is text',
+    member('sshKeys', '{"alice":{"privateKey":"x","authorize":"yes"}}'),
+    '1:63: $.sshKeys.alice.authorize: must be true or false, this is a string',
+  ),
+  one(
+    'SSH keys in a file with a path',
+    member('sshKeys', '{"alice":{"privateKey":"x","file":"/home/alice/.ssh/id"}}'),
+    '1:58: $.sshKeys.alice.file: a key file is named with letters, digits, ".", "_" and "-", not beginning with "."',
+  ),
+  one(
+    'SSH keys in authorized_keys',
+    member('sshKeys', '{"alice":{"privateKey":"x","file":"authorized_keys"}}'),
+    '1:58: $.sshKeys.alice.file: ssh uses ~/.ssh/authorized_keys for something else',
+  ),
+  one(
+    'SSH keys in a file for public keys',
+    member('sshKeys', '{"alice":{"privateKey":"x","file":"id.pub"}}'),
+    '1:58: $.sshKeys.alice.file: it names the private key: ".pub" is appended for the public one',
+  ),
+  one(
+    'SSH keys with a bad reference',
+    member('sshKeys', '{"alice":{"privateKey":"op://v/i/private key?ssh-format=pem"}}'),
+    '1:47: $.sshKeys.alice.privateKey: the query of the reference is none of attribute=otp, attribute=totp, ssh-format=openssh',
+  ),
+  untold(
+    'a service that sets up SSH keys',
+    '{"version":1,"sshKeys":{"alice":{"privateKey":"x"}},"services":{"ssh-key-setup@alice":{"files":{}}}}',
+    '1:65: $.services["ssh-key-setup@alice"]: "ssh-key-setup@alice" is the name of a unit generated for the SSH keys of "alice" (remove the entry or rename the service)',
+  ),
+  untold(
+    'a service that fetches SSH keys',
+    '{"version":1,"sshKeys":{"alice":{"privateKey":"x"}},"services":{"ssh-key-setup-secrets@alice":{"files":{}}}}',
+    '1:65: $.services["ssh-key-setup-secrets@alice"]: "ssh-key-setup-secrets@alice" is the name of a unit generated for the SSH keys of "alice" (remove the entry or rename the service)',
+  ),
+  untold(
+    'SSH keys given twice',
+    member('sshKeys', '{"a":{"privateKey":"x"},"a":{"privateKey":"x"}}'),
+    '1:48: $.sshKeys.a: this member is given twice',
+  ),
+];
+
 export const wrong: readonly WrongManifest[] = [
   ...notJson,
   ...twice,
@@ -548,4 +1009,7 @@ export const wrong: readonly WrongManifest[] = [
   ...serviceNames,
   ...services,
   ...references,
+  ...tokens,
+  ...deliveries,
+  ...sshKeys,
 ];

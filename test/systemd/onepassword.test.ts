@@ -45,15 +45,16 @@ describe.each(['bookworm', 'trixie'] as const)('secrets from 1Password on %s', (
     const command = 'exec 3<>/dev/tcp/127.0.0.1/8080; cat >&3; cat <&3';
     const { stdout } = await machine.exec(['bash', '-c', command], { input: request });
     if (!/^HTTP\S* 200/.test(stdout)) throw new Error(`the emulator says: ${stdout}`);
-    return true;
+    return JSON.parse(stdout.slice(stdout.indexOf('\r\n\r\n'))) as unknown;
   };
+  const requests = async () => ((await control('GET', '/control/requests')) as readonly unknown[]).length;
 
   beforeAll(async () => {
     machine = await bootMachine({
       suite,
       key,
       manifest: manifest(quick, { app }),
-      services: { app: undefined },
+      services: { app: undefined, other: undefined },
       files: {
         '/etc/op/data.json': JSON.stringify({ vaults }),
         '/etc/op/account.json': { content: JSON.stringify(account), mode: 0o600 },
@@ -127,6 +128,80 @@ describe.each(['bookworm', 'trixie'] as const)('secrets from 1Password on %s', (
     await control('POST', '/control/faults', { kind: 'status', status: 503, times: 1 });
     expect((await systemctl('start app')).code).toBe(0);
     expect(await status('app-secrets')).toMatch(/try 1 of 2: transient: .*\n.*try 2 of 2: fetched 2 secrets/);
+  });
+
+  test('while it tries, the status says what is wrong and when the next try is; the journal has it in fields', async () => {
+    await load(manifest({ fetch: { tries: 12, timeout: '2min', retryEvery: '1s' } }, { app }));
+    await systemctl('stop app');
+    await control('POST', '/control/faults', { kind: 'status', status: 503, match: 'auth-start' });
+    await systemctl('start --no-block app');
+    const statusText = async () => (await systemctl('show --property=StatusText app-secrets')).stdout;
+    await machine.waitFor(async () => {
+      return /^StatusText=try \d+ of 12: 1Password reports an internal error, next in \d+ s$/m.test(
+        await statusText(),
+      );
+    }, 'the status to tell of the tries');
+    await control('DELETE', '/control/faults');
+    await machine.waitFor(['systemctl', 'is-active', 'app.service'], 'app to come up');
+    expect(await statusText()).toBe('StatusText=fetched\n');
+    const { stdout } = await machine.exec(
+      'journalctl --no-pager --output=json --unit=app-secrets UNIT_SECRETS_SERVICE=app.service',
+    );
+    const entries = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, string>);
+    expect(entries).toContainEqual(
+      expect.objectContaining({
+        PRIORITY: '4',
+        UNIT_SECRETS_TRY: '1',
+        UNIT_SECRETS_CLASS: 'transient',
+        UNIT_SECRETS_DELAY_MS: expect.stringMatching(/^\d+$/),
+        MESSAGE: expect.stringMatching(
+          /^try 1 of 12: transient: 1Password reports an internal error, next in/,
+        ),
+      }),
+    );
+    expect(entries.at(-1)).toMatchObject({
+      PRIORITY: '6',
+      MESSAGE: expect.stringMatching(/fetched 2 secrets$/),
+    });
+    // what systemd says of a message that it does not understand
+    expect((await machine.exec('journalctl --no-pager --output=cat')).stdout).not.toContain(
+      'Failed to parse',
+    );
+    await load(manifest(quick, { app }));
+    await systemctl('stop app');
+    expect((await systemctl('start app')).code).toBe(0);
+  });
+
+  test('what is not there is not asked for by the retry timer, but by retry, which then starts the service', async () => {
+    await systemctl('stop other');
+    await load(manifest(quick, { app, other: { environment: { A: 'op://Homelab/Later/password' } } }));
+    expect((await systemctl('start other')).code).not.toBe(0);
+    const before = await requests();
+    await machine.waitFor(async () => {
+      const { stdout } = await machine.exec('journalctl --no-pager --output=cat --unit=other-secrets');
+      return stdout.split('not asked again').length > 2;
+    }, 'the timer to have started it twice');
+    expect(await requests()).toBe(before);
+    const failing = await machine.exec('unit-secrets retry other', { check: false });
+    expect(failing).toMatchObject({
+      code: 65,
+      stderr: expect.stringContaining(
+        '"op://Homelab/Later/password": no item of that name or id in the vault',
+      ),
+    });
+    const again = await requests();
+    expect(again).toBeGreaterThan(before);
+    const later = { vaults: { Homelab: { items: { Later: { fields: { password: 'at last' } } } } } };
+    await control('PATCH', '/control/data', later);
+    expect(await machine.exec('unit-secrets retry other', { check: false })).toMatchObject({
+      code: 0,
+      stderr: '',
+    });
+    expect((await environmentOf(machine, 'other.service')).get('A')).toBe('at last');
+    expect(await machine.exec('unit-secrets retry nobody', { check: false })).toMatchObject({ code: 75 });
   });
 
   test('a token that was revoked is said to be', async () => {

@@ -9,15 +9,46 @@ import { bootMachine, makeHostKey, manifestPath, seal, vaultManifest, vaultPath 
 const seed = Number(process.env['UNIT_SECRETS_WALK_SEED'] ?? 20_260_101);
 const steps = Number(process.env['UNIT_SECRETS_WALK_STEPS'] ?? 500);
 
-/** Services and what is particular about them. */
+/** A service: what is particular about it, and its entry in the manifest. */
+interface Walker {
+  readonly service: string;
+  /** What its variables are handed over in; the edition may tell more. */
+  readonly entry: (variables: Readonly<Record<string, string>>, edition: number) => object;
+  /** Where else than in secrets/NAME its `env` may be, below /run. */
+  readonly directories?: readonly string[];
+}
+
+const environment: Walker['entry'] = (variables) => ({ environment: variables });
+const template = '/etc/epsilon.txt';
+/** Takes what it was given as files into its environment, where it is looked for. */
+const takes = (script: string) => `ExecStart=\nExecStart=/bin/sh -c '${script}; exec sleep infinity'`;
+
 const services = {
-  alpha: 'User=app',
-  beta: 'User=app\nRestart=on-failure\nRestartSec=100ms',
-  gamma: 'DynamicUser=yes',
-  'delta@1': 'User=app\nExecStop=/bin/true',
-} as const;
+  alpha: { service: 'User=app', entry: environment },
+  beta: { service: 'User=app\nRestart=on-failure\nRestartSec=100ms', entry: environment },
+  gamma: { service: 'DynamicUser=yes', entry: environment },
+  'delta@1': { service: 'User=app\nExecStop=/bin/true', entry: environment },
+  // rendered files, in a directory that is now this and now that
+  epsilon: {
+    service: `User=app\nRestart=on-failure\nRestartSec=100ms\n${takes('CONFIG="$$(cat $$HOME_OF_CONFIG/config/epsilon.txt)"; export CONFIG')}`,
+    entry: (variables, edition) => ({
+      environment: { ...variables, HOME_OF_CONFIG: `/run/${directoryOf(edition)}` },
+      configs: { 'epsilon.txt': { template } },
+      files: { 'a.key': variables['A'] },
+      group: 'app',
+      runtimeDirectory: directoryOf(edition),
+    }),
+    directories: ['epsilon', 'epsilon-else'],
+  },
+  zeta: {
+    service: `DynamicUser=yes\n${takes('for file in $$CREDENTIALS_DIRECTORY/*; do export "$$(basename $$file)=$$(cat $$file)"; done')}`,
+    entry: (variables) => ({ credentials: variables }),
+  },
+} as const satisfies Readonly<Record<string, Walker>>;
 type Name = keyof typeof services;
 const names = Object.keys(services) as Name[];
+const directoryOf = (edition: number) => (edition % 3 === 0 ? 'epsilon-else' : 'epsilon');
+const directories = names.flatMap((name) => (services[name] as Walker).directories ?? []);
 
 const secretsUnit = (name: Name) => `${name.replace(/(?=@|$)/, '-secrets')}.service`;
 const retryTimer = (name: Name) => `${name.replace(/(?=@|$)/, '-retry')}.timer`;
@@ -30,13 +61,11 @@ const itemOf = (name: Name) => name.replace('@', ' ');
 /** A manifest entry: its edition, or one with an error, or none. */
 type Entry = number | 'broken' | 'absent';
 type Entries = Readonly<Record<Name, Entry>>;
+const allOf = (edition: number) =>
+  Object.fromEntries(names.map((name) => [name, edition])) as Record<Name, Entry>;
 
 /** Editions differ in what they need; every value tells whose it is and of which generation of the vault. */
-function environmentOf(
-  name: Name,
-  edition: number,
-  value: (field: string) => string,
-): Record<string, string> {
+function variablesOf(name: Name, edition: number, value: (field: string) => string): Record<string, string> {
   return {
     ENTRY: `${name} ${edition}`,
     A: value('a'),
@@ -50,12 +79,8 @@ function manifestOf(entries: Entries): string {
     const entry = entries[name];
     if (entry === 'absent') return [];
     if (entry === 'broken') return [[name, { environment: { A: 'op://' } }]];
-    return [
-      [
-        name,
-        { environment: environmentOf(name, entry, (field) => `{{ op://Vault/${itemOf(name)}/${field} }}`) },
-      ],
-    ];
+    const variables = variablesOf(name, entry, (field) => `{{ op://Vault/${itemOf(name)}/${field} }}`);
+    return [[name, (services[name] as Walker).entry(variables, entry)]];
   });
   return vaultManifest(Object.fromEntries(known), { fetch: { tries: 2, timeout: '5s', retryEvery: '1s' } });
 }
@@ -87,10 +112,10 @@ function randomNumbers(state: number): () => number {
  */
 const lookAround = `
 ${names.map((name) => `look_at ${name} /sys/fs/cgroup/system.slice/${cgroup(name)}.service/cgroup.procs`).join('\n')}
-cd /run/unit-secrets
-find . -printf 'file %m %u:%g %y %P\\n'
-for directory in secrets/*; do
-  [ ! -e $directory/env ] || { echo "env \${directory#secrets/}"; cat $directory/env; }
+cd /run
+find unit-secrets ${directories.join(' ')} -printf 'file %m %u:%g %y %p\\n'
+for directory in unit-secrets/secrets/* ${directories.join(' ')}; do
+  [ ! -e $directory/env ] || { echo "env \${directory##*/}"; cat $directory/env; }
 done
 `;
 const lookFunctions = `
@@ -100,7 +125,7 @@ look_at() {
     variables=$(tr '\\0' '\\n' </proc/$pid/environ)
     # one that is ending has no variables any more
     case $(readlink /proc/$pid/exe) in */sleep) ;; *) continue ;; esac
-    echo "process $1 $pid"; printf '%s\\n' "$variables" | grep -E '^(ENTRY|A|B|C)='
+    echo "process $1 $pid"; printf '%s\\n' "$variables" | grep -E '^(ENTRY|A|B|C|CONFIG)='
   done
 }
 `;
@@ -117,7 +142,7 @@ function parseLook(stdout: string): Look {
   let variables: Variables = {};
   for (const line of stdout.split('\n')) {
     const [word, first = '', second = ''] = line.split(' ');
-    const assignment = /^(\w+)="?(.*?)"?$/.exec(line);
+    const assignment = /^(ENTRY|A|B|C|CONFIG)="?(.*?)"?$/.exec(line);
     if (word === 'file') look.files.push(line.slice('file '.length));
     else if (word === 'process') {
       variables = {};
@@ -131,20 +156,44 @@ function parseLook(stdout: string): Look {
 }
 
 /** What may be there, with its type, owner and mode. */
+const one = names.map((name) => name).join('|');
+const aside = String.raw`\.unit-secrets-new`;
+const named = directories.join('|');
 const allowedFiles = [
-  /^711 root:root d $/,
-  /^755 root:root d secrets$/,
-  /^700 root:root d secrets\/(?:alpha|beta|gamma|delta@1)$/,
-  /^600 root:root f secrets\/[^/]+\/(?:env|\.new-env|\.new-marker|\.ok-[0-9a-f]+)$/,
-  /^700 root:root d (?:token|queue)$/,
-];
+  '711 root:root d unit-secrets',
+  '755 root:root d unit-secrets/(?:secrets|config)',
+  '700 root:root d unit-secrets/(?:token|queue)',
+  // of services whose files are root's alone, and of one that has a group or has had one
+  `700 root:root d unit-secrets/secrets/(?:${one})`,
+  '7[01]0 root:(?:root|app) d unit-secrets/secrets/epsilon',
+  `600 root:(?:root|app) f (?:unit-secrets/secrets/(?:${one})|${named})/env`,
+  `600 root:(?:root|app) f unit-secrets/(?:secrets|config)/(?:${one})/\\.ok-[0-9a-f]+`,
+  `400 root:(?:root|app) f unit-secrets/secrets/epsilon/\\.(?:values\\.json|runtime-directories)`,
+  `700 root:(?:root|app) d unit-secrets/secrets/zeta/credentials`,
+  `400 root:(?:root|app) f unit-secrets/secrets/zeta/credentials/(?:ENTRY|A|B|C)`,
+  `7[015]0 root:(?:root|app) d (?:unit-secrets/config/epsilon|(?:${named})(?:/(?:config|files))?)`,
+  `440 root:app f (?:${named})/files/a\\.key`,
+  `640 root:app f (?:${named})/config/epsilon\\.txt`,
+  // what is written aside has its final mode from birth
+  `700 root:(?:root|app) d \\S*/${aside}`,
+  `(?:400|440|600|640) root:(?:root|app) f \\S*/${aside}/\\S+`,
+  String.raw`\S+ root:root \S unit-secrets/(?:token|queue)/\S*`,
+].map((pattern) => new RegExp(`^${pattern}$`));
+
+/** The name of the service whose environment is in this directory. */
+const ownerOf = (directory: string) =>
+  names.find((name) => (services[name] as Walker).directories?.includes(directory)) ?? directory;
 
 /** The edition and generation of a set that is complete, and all of one service. */
-function inspect(name: string, variables: Variables): { edition: number; generation: number } {
+function inspect(directory: string, found: Variables): { edition: number; generation: number } {
+  const name = ownerOf(directory) as Name;
+  const { CONFIG, ...variables } = found;
   const [owner, edition] = (variables['ENTRY'] ?? '').split(' ');
   const generation = Number(variables['A']?.split('.').at(-1));
   expect(owner, 'whose set it is').toBe(name);
-  expect(variables).toEqual(environmentOf(name as Name, Number(edition), secretOf(name as Name, generation)));
+  expect(variables).toEqual(variablesOf(name, Number(edition), secretOf(name, generation)));
+  if (CONFIG !== undefined)
+    expect(CONFIG, 'what was rendered').toBe(`${variables['ENTRY']}|${variables['A']}|${variables['B']}`);
   return { edition: Number(edition), generation };
 }
 
@@ -155,7 +204,7 @@ async function walk(machine: Container, key: ReturnType<typeof makeHostKey>, log
 
   let generation = 1;
   let editions = 1;
-  let written: Entries = { alpha: 1, beta: 1, gamma: 1, 'delta@1': 1 };
+  let written: Entries = allOf(1);
   let loaded = written;
   let known: Look['processes'] = new Map();
   const newest = new Map<string, number>();
@@ -178,6 +227,8 @@ async function walk(machine: Container, key: ReturnType<typeof makeHostKey>, log
     [8, () => `systemctl ${nowait()}reload ${secretsUnit(oneOf(names))}`],
     [3, () => `systemctl ${nowait()}${oneOf(['start', 'stop', 'restart'])} ${secretsUnit(oneOf(names))}`],
     [2, () => `systemctl kill --signal=KILL ${secretsUnit(oneOf(names))}`],
+    [2, () => `systemctl ${nowait()}${oneOf(['start', 'stop', 'restart', 'reload'])} epsilon-config`],
+    [1, () => 'systemctl kill --signal=KILL epsilon-config'],
     [3, () => `systemctl --no-block ${oneOf(['start', 'restart', 'stop'])} ${names.join(' ')}`],
     [2, () => 'systemctl daemon-reexec'],
     [9, () => 'systemctl daemon-reload'],
@@ -216,12 +267,12 @@ async function walk(machine: Container, key: ReturnType<typeof makeHostKey>, log
     const look = parseLook(stdout);
     for (const file of look.files) {
       expect(
-        allowedFiles.some((allowed) => allowed.test(file)) ||
-          /^\S+ root:root \S (?:token|queue)\//.test(file),
+        allowedFiles.some((allowed) => allowed.test(file)),
         file,
       ).toBe(true);
     }
-    for (const [name, variables] of look.environments) see(name, inspect(name, variables).generation);
+    for (const [directory, variables] of look.environments)
+      see(directory, inspect(directory, variables).generation);
     for (const [pid, { name, variables }] of look.processes) {
       if (known.has(pid)) {
         expect(variables, `${name} has lost what it had`).toEqual(known.get(pid)?.variables);
@@ -242,13 +293,14 @@ async function walk(machine: Container, key: ReturnType<typeof makeHostKey>, log
     expect(found).toBeLessThanOrEqual(generation);
     newest.set(name, found);
   };
+  const leftOver = new RegExp(` (?:unit-secrets/(?:secrets|config)/|(?:${directories.join('|')})(?:/|$))`);
   const stopAll = async () => {
     for (const name of names)
       await act(`systemctl stop ${name} ${retryTimer(name)} 2>/dev/null; systemctl stop ${name}`);
     await machine.waitFor(async () => {
       const { files, processes } = await act(':');
       log.pop();
-      return processes.size === 0 && !files.some((file) => file.includes(' secrets/'));
+      return processes.size === 0 && !files.some((file) => leftOver.test(file));
     }, 'all processes to be stopped and all secrets to be wiped');
   };
 
@@ -260,7 +312,7 @@ async function walk(machine: Container, key: ReturnType<typeof makeHostKey>, log
   // and all of it can be brought up again
   generation += 1;
   await provide();
-  await edit({ alpha: editions, beta: editions, gamma: editions, 'delta@1': editions });
+  await edit(allOf(editions));
   await act('systemctl daemon-reload');
   for (const name of names) await act(`systemctl reload-or-restart ${secretsUnit(name)}`);
   for (const name of names) {
@@ -281,12 +333,13 @@ describe.concurrent(`${steps} operations in random order`, () => {
       await using machine = await bootMachine({
         suite,
         key,
-        manifest: manifestOf({ alpha: 1, beta: 1, gamma: 1, 'delta@1': 1 }),
+        manifest: manifestOf(allOf(1)),
+        files: { [template]: '${ENTRY}|${A}|${B}' },
         vault: vaultOf(1),
         services: Object.fromEntries(
           names.map((name) => [
             name,
-            `[Unit]\nStartLimitIntervalSec=0\n[Service]\n${services[name]}\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n`,
+            `[Unit]\nStartLimitIntervalSec=0\n[Service]\nExecStart=/bin/sleep infinity\n${services[name].service}\n[Install]\nWantedBy=multi-user.target\n`,
           ]),
         ),
         setup: 'useradd --system app',

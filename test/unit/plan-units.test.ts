@@ -1,17 +1,31 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Json } from '../../src/domain/json-text.ts';
+import { readManifest } from '../../src/domain/manifest-reader.ts';
 import { type Problem, quoteName } from '../../src/domain/problem.ts';
 import { directoryName, parseServiceName } from '../../src/domain/service-name.ts';
 import { readXSecrets } from '../../src/effects/ini.ts';
 import { shortHash } from '../../src/effects/short-hash.ts';
 import { type GeneratorInput, planUnits, type UnitPlan } from '../../src/unit/plan-units.ts';
 import { xSecretsText } from '../../src/unit/x-secrets.ts';
-import { manifest, read, serviceName, value, variableName } from '../support/manifests.ts';
+import { manifest, nothingLeft, read, serviceName, value, variableName } from '../support/manifests.ts';
 
-const machine = { executable: '/usr/bin/unit-secrets', memory: 'tmpfs-noswap' } as const;
-const nothing: GeneratorInput = { problems: [], visibleNames: [], directories: [], listed: [] };
+const machine = {
+  executable: '/usr/bin/unit-secrets',
+  memory: 'tmpfs-noswap',
+  privateUsers: true,
+} as const;
+const nothing: GeneratorInput = { ...nothingLeft, manifest: readManifest(undefined, []) };
 const problem: Problem = { file: '/m', message: 'wrong' };
+/** A manifest of which nothing can be read. */
+const unreadable = readManifest(
+  { file: '/m', value: undefined, problems: [problem], locate: () => undefined },
+  [],
+);
+/** What services left that have been started, without directories of their own below /run. */
+const left = (...names: readonly string[]): Pick<GeneratorInput, 'secretsDirectories'> => ({
+  secretsDirectories: names.map((directory) => ({ directory, runtimeDirectories: [] })),
+});
 
 function planOf(input: Partial<GeneratorInput>, executable: string = machine.executable): UnitPlan {
   return planUnits({ ...nothing, ...input }, { ...machine, executable }, shortHash);
@@ -91,7 +105,7 @@ test('a service is given a drop-in, a unit that fetches and a timer that tries a
 test('every file says who wrote it, every unit from what and where to read more', () => {
   const plan = planOf({
     manifest: read({ version: 1, services: { a: some, b: {}, 'c d': {} } }),
-    directories: ['gone'],
+    ...left('gone'),
   });
   for (const { path, content } of plan.files) {
     expect(content).toMatch(
@@ -106,9 +120,10 @@ test('all drop-ins come first: one without its unit keeps its service down', () 
   fc.assert(
     fc.property(manifest, fc.boolean(), (whole, broken) => {
       const paths = planOf({
-        manifest: read(whole),
-        problems: broken ? [problem] : [],
-        directories: ['gone'],
+        manifest: { ...read(whole), general: broken ? [problem] : [] },
+        ...left('gone', 'a'),
+        configDirectories: ['gone', 'a', 'b'],
+        listed: ['a.service'],
       }).files.map(({ path }) => path);
       const kinds = paths.map((path) => path.endsWith('.conf'));
       expect(kinds).toEqual(kinds.toSorted((a, b) => Number(b) - Number(a)));
@@ -194,9 +209,9 @@ describe('an error that concerns all', () => {
 
   test('keeps down what can be seen, what has a directory and what was noted', () => {
     const plan = planOf({
-      problems: [problem],
+      manifest: unreadable,
       visibleNames: ['seen', 'bad name', 'seen.service'],
-      directories: ['running', 'a,b', 'my+x20disk', 'ssh.socket', 'deep.service'],
+      ...left('running', 'a,b', 'my+x20disk', 'ssh.socket', 'deep.service'),
       listed: ['noted.service', 'running.service', '', '@', 'once@more.service'],
     });
     expect(down(plan)).toEqual(
@@ -208,13 +223,13 @@ describe('an error that concerns all', () => {
   });
 
   test('is reported even if no service is known', () => {
-    expect(planOf({ problems: [problem] }).files.map(({ path }) => path)).toEqual([
+    expect(planOf({ manifest: unreadable }).files.map(({ path }) => path)).toEqual([
       'unit-secrets-manifest.service',
     ]);
   });
 
   test('wipes nothing', () => {
-    const plan = planOf({ problems: [problem], directories: ['running'] });
+    const plan = planOf({ manifest: unreadable, ...left('running') });
     expect(contentOf(plan, 'running-secrets.service')).not.toContain('/bin/false');
   });
 });
@@ -223,7 +238,7 @@ describe('a directory without an entry', () => {
   test('is given a stub, by which systemd removes it, and no drop-in', () => {
     const plan = planOf({
       manifest: read({ version: 1, services: { a: some } }),
-      directories: ['a', 'gone@1', 'b,c'],
+      ...left('a', 'gone@1', 'b,c'),
     });
     const stub = 'gone-secrets@1.service';
     expect(settings(plan, stub, 'RuntimeDirectory')).toEqual(['unit-secrets/secrets/gone@1']);
@@ -235,7 +250,7 @@ describe('a directory without an entry', () => {
   });
 
   test('of a service that is called like another type of unit is found again', () => {
-    const plan = planOf({ directories: ['ssh.socket', 'app.service'] });
+    const plan = planOf({ ...left('ssh.socket', 'app.service') });
     for (const name of ['ssh.socket', 'app.service'])
       expect(settings(plan, `${name}-secrets.service`, 'RuntimeDirectory')).toEqual([
         `unit-secrets/secrets/${name}`,
@@ -243,13 +258,13 @@ describe('a directory without an entry', () => {
   });
 
   test('of a service that is kept down is left to its own unit', () => {
-    const plan = planOf({ manifest: read({ version: 1, services: { a: {} } }), directories: ['a'] });
+    const plan = planOf({ manifest: read({ version: 1, services: { a: {} } }), ...left('a') });
     expect(down(plan)).toEqual(['a']);
     expect(contentOf(plan, 'a-secrets.service')).not.toContain('/bin/false');
   });
 
   test('that no service can have is left alone', () => {
-    expect(planOf({ directories: ['a b', '..', 'unit-secrets'] }).files.map(({ path }) => path)).toEqual([
+    expect(planOf({ ...left('a b', '..', 'unit-secrets') }).files.map(({ path }) => path)).toEqual([
       'run-unit\\x2dsecrets.mount',
       'unit-secrets-token.service',
     ]);
@@ -401,4 +416,344 @@ test.each([
   );
   expect(settings(plan, 'run-unit\\x2dsecrets.mount', 'Type')).toEqual([type]);
   expect(settings(plan, 'run-unit\\x2dsecrets.mount', 'Options')).toEqual([options]);
+});
+
+const secretReference = 'op://v/i/f';
+const oneService = (entry: Json): UnitPlan => planOfServices({ app: entry });
+
+describe('what a service is given reaches it', () => {
+  const state = '/run/unit-secrets/secrets/app';
+
+  test('as credentials: one LoadCredential= for each, and for files and configs that ask for it', () => {
+    const plan = oneService({
+      credentials: { 'tls.key': secretReference, b: 'x' },
+      files: { plain: 'x', given: { value: 'x', credential: true } },
+      configs: { 'a.yaml': { template: '/a.yaml', credential: true }, quiet: { template: '/b' } },
+    });
+    expect(settings(plan, dropIn('app'), 'LoadCredential')).toEqual([
+      `tls.key:${state}/credentials/tls.key`,
+      `b:${state}/credentials/b`,
+      `given:${state}/files/given`,
+      'a.yaml:/run/unit-secrets/config/app/a.yaml',
+    ]);
+    expect(settings(plan, dropIn('app'), 'EnvironmentFile')).toEqual([]);
+  });
+
+  test('but never the token, unless it fetches itself', () => {
+    fc.assert(
+      fc.property(manifest, (whole) => {
+        const { services, token } = read(whole);
+        for (const { path, content } of planOf({ manifest: read(whole) }).files) {
+          const service = services.find(({ name }) => path === dropIn(name.name));
+          if (service) expect(content.includes('LoadCredential=1password-token:')).toBe(service.inline);
+        }
+        expect(token).toBeDefined();
+      }),
+    );
+  });
+
+  test.each([
+    [{}, [], '0700', '0700', '0077'],
+    [{ group: 'litellm' }, ['litellm'], '0710', '0750', '0027'],
+  ])('by the modes and the group of the units: %j', (more, group, secretsMode, configMode, umask) => {
+    const plan = oneService({ environment: {}, configs: { c: { template: '/c' } }, ...more });
+    for (const [unit, mode] of [
+      ['app-secrets.service', secretsMode],
+      ['app-config.service', configMode],
+    ] as const) {
+      expect(settings(plan, unit, 'RuntimeDirectoryMode')).toEqual([mode]);
+      expect(settings(plan, unit, 'UMask')).toEqual([umask]);
+      // [X-Secrets] tells the group, too
+      const said = settings(plan, unit, 'Group').filter((value) => !value.startsWith('"'));
+      expect(said).toEqual(group);
+    }
+  });
+
+  test('in a directory of a name for people: environment, files and configs, never the marker', () => {
+    const plan = oneService({
+      environment: { A: 'x' },
+      credentials: { id: 'x' },
+      files: { f: { value: 'x', credential: true } },
+      configs: { c: { template: '/c', credential: true } },
+      runtimeDirectory: 'litellm',
+    });
+    expect(settings(plan, 'app-secrets.service', 'RuntimeDirectory')).toEqual([
+      'unit-secrets/secrets/app litellm',
+      '"litellm"',
+    ]);
+    expect(settings(plan, 'app-config.service', 'RuntimeDirectory')).toEqual([
+      'unit-secrets/config/app litellm/config',
+    ]);
+    expect(settings(plan, dropIn('app'), 'EnvironmentFile')).toEqual(['/run/litellm/env']);
+    expect(settings(plan, dropIn('app'), 'LoadCredential')).toEqual([
+      `id:${state}/credentials/id`,
+      'f:/run/litellm/files/f',
+      'c:/run/litellm/config/c',
+    ]);
+    for (const path of settings(plan, dropIn('app'), 'AssertPathExists'))
+      expect(path).toMatch(/^\/run\/unit-secrets\/(?:secrets|config)\/app\/\.ok-/);
+  });
+
+  test('as configs: after a unit that renders them, without network, beside no other’s secrets', () => {
+    const plan = oneService({
+      environment: { A: secretReference },
+      configs: { c: { template: '/srv/a b%.yaml' } },
+    });
+    const chain = 'app-secrets.service app-config.service';
+    expect(settings(plan, dropIn('app'), 'Requires')).toEqual([chain]);
+    expect(settings(plan, dropIn('app'), 'After')).toEqual([chain]);
+    expect(settings(plan, dropIn('app'), 'AssertPathExists')).toHaveLength(2);
+    const config = 'app-config.service';
+    expect(settings(plan, config, 'Requires')).toEqual(['app-secrets.service']);
+    expect(settings(plan, config, 'After')).toEqual(['app-secrets.service']);
+    expect(settings(plan, config, 'PrivateNetwork')).toEqual(['yes']);
+    expect(settings(plan, config, 'MemoryDenyWriteExecute')).toEqual(['yes']);
+    expect(settings(plan, config, 'TemporaryFileSystem')).toEqual(['/run/unit-secrets:ro']);
+    expect(settings(plan, config, 'BindReadOnlyPaths')).toEqual([state]);
+    for (const command of ['ExecStart', 'ExecReload'])
+      expect(settings(plan, config, command)).toEqual(['/usr/bin/unit-secrets render app']);
+    expect(settings(plan, 'app-secrets.service', 'PropagatesReloadTo')).toEqual([config]);
+    for (const unit of [config, 'app-secrets.service'])
+      expect(settings(plan, unit, 'RequiresMountsFor')).toEqual(['/run/unit-secrets "/srv/a b%%.yaml"']);
+  });
+
+  test('and every config makes another marker of what its template, format, mode and values are', () => {
+    const markers = [
+      {},
+      { format: 'text' },
+      { mode: '0400' },
+      { values: { A: 'x' } },
+      { values: { A: 'y' } },
+      { template: '/d' },
+    ].map((change) => marker(oneService({ configs: { c: { template: '/c', ...change } } }), 'app'));
+    expect(new Set([...markers.slice(1), markers[0]]).size).toBe(markers.length - 1);
+  });
+});
+
+describe('a service that fetches its secrets itself', () => {
+  const plan = planOfServices({
+    'weather@a:b': { dynamicUser: 'inline', environment: { A: secretReference }, files: { k: 'x' } },
+  });
+
+  test('is given a drop-in with all that it needs, and no unit of root’s', () => {
+    expect(plan.files.map(({ path }) => path)).toEqual([
+      dropIn('weather@a:b'),
+      'run-unit\\x2dsecrets.mount',
+      'unit-secrets-token.service',
+    ]);
+    const directory = 'unit-secrets/inline/weather@a,b';
+    for (const [name, values] of Object.entries({
+      Wants: ['unit-secrets-token.service', 'network-online.target'],
+      After: ['unit-secrets-token.service', 'network-online.target nss-lookup.target time-set.target'],
+      LoadCredential: ['1password-token:/run/unit-secrets/token/1password-token'],
+      RuntimeDirectory: [directory],
+      RuntimeDirectoryMode: [],
+      ExecStartPre: ['/usr/bin/unit-secrets fetch --inline weather@a:b'],
+      EnvironmentFile: [`-/run/${directory}/env`],
+      Environment: [`UNIT_SECRETS_DIRECTORY=/run/${directory}`, `"A=${secretReference}"`],
+      Requires: [],
+      AssertPathExists: [],
+      User: [],
+    }))
+      expect([name, settings(plan, dropIn('weather@a:b'), name)]).toEqual([name, values]);
+  });
+
+  test('is noted, so that it is kept down when the manifest cannot be read', () => {
+    expect(settings(plan, 'unit-secrets-token.service', 'KnownService')).toEqual(['"weather@a:b.service"']);
+    expect(down(planOf({ manifest: unreadable, listed: ['weather@a:b.service'] }))).toEqual(['weather@a:b']);
+  });
+
+  test('has what it was given before wiped', () => {
+    const before = planOf({
+      manifest: read({ version: 1, services: { app: { dynamicUser: 'inline', files: {} } } }),
+      ...left('app'),
+      configDirectories: ['app'],
+    });
+    for (const unit of ['app-secrets.service', 'app-config.service'])
+      expect(settings(before, unit, 'ExecStart')).toEqual(['/bin/false']);
+  });
+});
+
+describe('the SSH keys of a user', () => {
+  const keysOf = (sshKeys: Json, more: Readonly<Record<string, Json>> = {}): UnitPlan =>
+    planOf({ manifest: read({ version: 1, sshKeys, ...more }) });
+  const plan = keysOf({
+    'al-ice': { privateKey: secretReference, publicKey: secretReference, authorize: true, file: 'id_x' },
+  });
+  const unit = 'ssh-key-setup@al\\x2dice.service';
+  const fetching = 'ssh-key-setup-secrets@al\\x2dice.service';
+  const directory = 'unit-secrets/secrets/ssh-key-setup@al+x2dice';
+
+  test('are put in place by a unit that runs as the user and is never required', () => {
+    for (const [name, values] of Object.entries({
+      User: ['al-ice'],
+      Type: ['oneshot'],
+      RemainAfterExit: [],
+      ProtectHome: ['no'],
+      Requires: [fetching],
+      After: [`${fetching} remote-fs.target nss-user-lookup.target`],
+      Before: ['sshd.service ssh.service'],
+      LoadCredential: [
+        `private-key:/run/${directory}/credentials/private-key`,
+        `public-key:/run/${directory}/credentials/public-key`,
+      ],
+      ExecStart: ['/usr/bin/unit-secrets install-keys --authorize "--file=id_x" al-ice'],
+    }))
+      expect([name, settings(plan, unit, name)]).toEqual([name, values]);
+    expect(plan.links).toEqual(
+      ['multi-user.target', 'ssh.service', 'sshd.service'].map((by) => ({
+        path: `${by}.wants/${unit}`,
+        target: `../${unit}`,
+      })),
+    );
+    // a lockout, it would be
+    expect(plan.links.filter(({ path }) => path.includes('.requires/'))).toEqual([]);
+    expect(plan.files.filter(({ path }) => path.endsWith('.conf'))).toEqual([]);
+  });
+
+  test('are fetched by root, waiting neither for the network nor for the clock, within 30 s', () => {
+    const early = keysOf({ alice: { privateKey: secretReference } }, { fetch: { timeout: '10min' } });
+    const path = 'ssh-key-setup-secrets@alice.service';
+    expect(contentOf(early, path)).not.toMatch(/network-online|time-s|nss-lookup/);
+    const seconds = settings(early, path, 'TimeoutStartSec').map((text) => Number.parseFloat(text));
+    expect(seconds[0]).toBeLessThanOrEqual(30);
+    expect(Number(JSON.parse(settings(early, path, 'Timeout')[0] ?? ''))).toBeLessThan(seconds[0] ?? 0);
+    expect(settings(early, path, 'OnFailure')).toEqual(['ssh-key-setup-retry@alice.timer']);
+    expect(settings(early, 'ssh-key-setup-retry@alice.timer', 'Unit')).toEqual([
+      'ssh-key-setup@alice.service',
+    ]);
+  });
+
+  test('with an error are told by their own unit, and those of others are set up', () => {
+    const both = keysOf({ a: { privateKey: 1 }, b: { privateKey: 'x' } });
+    expect(errorsFor(both, 'ssh-key-setup@a')).toEqual([expect.stringContaining('$.sshKeys.a.privateKey')]);
+    expect(settings(both, 'ssh-key-setup@a.service', 'AssertPathExists')).toEqual(['!/']);
+    expect(settings(both, 'ssh-key-setup@b.service', 'User')).toEqual(['b']);
+    expect(both.files.filter(({ path }) => path.startsWith('unit-secrets-manifest'))).toEqual([]);
+  });
+
+  test('are not among the services that are noted', () => {
+    expect(settings(plan, 'unit-secrets-token.service', 'KnownService')).toEqual([]);
+  });
+});
+
+describe('what an entry had before', () => {
+  const given = (runtimeDirectory: string | undefined): Json =>
+    runtimeDirectory === undefined ? some : { ...some, runtimeDirectory };
+
+  test.each<[string, string | undefined, string[], string]>([
+    ['another directory', 'new', ['old'], 'unit-secrets/secrets/app new old'],
+    ['a directory', undefined, ['old', 'older'], 'unit-secrets/secrets/app old older'],
+    ['the same directory', 'new', ['new'], 'unit-secrets/secrets/app new'],
+    ['a directory that another service has now', undefined, ['taken'], 'unit-secrets/secrets/app'],
+  ])('is wiped with the rest: %s', (_, now, runtimeDirectories, expected) => {
+    const plan = planOf({
+      manifest: read({ version: 1, services: { app: given(now), other: given('taken') } }),
+      secretsDirectories: [{ directory: 'app', runtimeDirectories }],
+    });
+    expect(settings(plan, 'app-secrets.service', 'RuntimeDirectory')[0]).toBe(expected);
+  });
+
+  test('is wiped when it has left the manifest, and when its entry is broken', () => {
+    const before = { secretsDirectories: [{ directory: 'app', runtimeDirectories: ['old'] }] };
+    for (const manifestNow of [
+      read({ version: 1 }),
+      read({ version: 1, services: { app: {} } }),
+      unreadable,
+    ]) {
+      const plan = planOf({ manifest: manifestNow, ...before });
+      expect(settings(plan, 'app-secrets.service', 'RuntimeDirectory')).toEqual([
+        'unit-secrets/secrets/app old',
+      ]);
+    }
+  });
+
+  test('changes no marker: what is fetched is the same', () => {
+    const app = read({ version: 1, services: { app: some } });
+    const plan = planOf({
+      manifest: app,
+      secretsDirectories: [{ directory: 'app', runtimeDirectories: ['old'] }],
+    });
+    expect(marker(plan, 'app')).toBe(marker(planOf({ manifest: app }), 'app'));
+  });
+
+  test('as configs is wiped where there are none any more, one stub for each directory', () => {
+    const plan = planOf({
+      manifest: read({ version: 1, services: { app: some } }),
+      ...left('app', 'gone@1'),
+      configDirectories: ['app', 'gone@1', 'a,b'],
+    });
+    const stubs = plan.files.filter(({ content }) => content.includes('\nExecStart=/bin/false\n'));
+    expect(stubs.map(({ path }) => path).sort()).toEqual(
+      ['app-config.service', 'gone-config@1.service', 'gone-secrets@1.service', 'a:b-config.service'].sort(),
+    );
+    expect(settings(plan, 'a:b-config.service', 'RuntimeDirectory')).toEqual(['unit-secrets/config/a,b']);
+  });
+
+  test('as configs stays until a running service with an error stops', () => {
+    const plan = planOf({
+      manifest: read({ version: 1, services: { app: { configs: 1 } } }),
+      ...left('app'),
+      configDirectories: ['app'],
+    });
+    const chain = 'app-secrets.service app-config.service';
+    expect(settings(plan, dropIn('app'), 'Requires')).toEqual([chain]);
+    expect(settings(plan, dropIn('app'), 'AssertPathExists')).toEqual(['!/']);
+    expect(settings(plan, 'app-config.service', 'RuntimeDirectory')).toEqual(['unit-secrets/config/app']);
+    expect(settings(plan, 'app-config.service', 'Requires')).toEqual(['app-secrets.service']);
+  });
+});
+
+describe('a file of manifest.d that cannot be read', () => {
+  const text = (file: string, value: Json | undefined) => ({
+    file,
+    value,
+    locate: () => undefined,
+    ...(value === undefined ? { problems: [{ ...problem, file }] } : {}),
+  });
+  const main = text('/m', { version: 1, services: { a: some } });
+  const fine = text('/d/fine', { services: { b: some } });
+
+  test('keeps down what may be in it: what can be seen, runs or was noted, and nothing that others have', () => {
+    const plan = planOf({
+      manifest: readManifest(main, [text('/d/bad', undefined), fine]),
+      visibleNames: ['seen', 'a'],
+      ...left('running', 'b'),
+      listed: ['noted.service', 'a.service'],
+    });
+    expect(up(plan)).toEqual(['a', 'b']);
+    expect(down(plan)).toEqual(['noted', 'running', 'seen']);
+    expect(contentOf(plan, 'unit-secrets-manifest.service')).toContain('/d/bad: wrong');
+  });
+
+  test('does not cost a service whose generated unit it names', () => {
+    const plan = planOf({
+      manifest: readManifest(main, [text('/d/bad', undefined)]),
+      visibleNames: ['a-secrets', 'a-config'],
+    });
+    expect(up(plan)).toEqual(['a']);
+    expect(down(plan)).not.toContain('a-secrets');
+    const paths = plan.files.map(({ path }) => path);
+    expect(new Set(paths).size).toBe(paths.length);
+  });
+
+  test('is the source of none of the others’ units', () => {
+    const plan = planOf({ manifest: readManifest(main, [fine]) });
+    expect(settings(plan, 'a-secrets.service', 'SourcePath')).toEqual(['/m']);
+    expect(settings(plan, 'b-secrets.service', 'SourcePath')).toEqual(['/d/fine']);
+    expect(contentOf(plan, dropIn('b'))).toContain(' from /d/fine;');
+  });
+});
+
+test('a token in a credential is decrypted by systemd, for the token unit alone', () => {
+  const plan = planOfServices({ a: some }, { token: { credential: '1password-token' } });
+  const unit = 'unit-secrets-token.service';
+  expect(settings(plan, unit, 'LoadCredentialEncrypted')).toEqual([
+    '1password-token:/etc/credstore.encrypted/1password-token',
+  ]);
+  expect(settings(plan, unit, 'TokenCredential')).toEqual(['"1password-token"']);
+  expect(settings(plan, unit, 'RequiresMountsFor')).toEqual([
+    '/run/unit-secrets /etc/credstore.encrypted/1password-token',
+  ]);
+  expect(settings(plan, 'a-secrets.service', 'LoadCredentialEncrypted')).toEqual([]);
 });

@@ -39,16 +39,25 @@ export const ini: Format<IniLeaf> = {
   refusal(leaf, source) {
     if (leaf.wrong !== undefined) return leaf.wrong;
     const text = source.map((piece) => (typeof piece === 'string' ? piece : 'x')).join('');
-    return leaf.quoted || isPlain(text) ? undefined : `beside the placeholder there is ${differ}`;
+    if (leaf.quoted) return undefined;
+    if (!isPrintable(text))
+      return 'beside the placeholder there is a tab or a control character, which readers of INI take for different things';
+    return isPlain(text) ? undefined : `beside the placeholder there is ${differ}`;
   },
   write(leaf, { source, expected }) {
     if (leaf.quoted) {
       return source.filter(isValue).every(({ value }) => isPrintable(value.replace(/[\n\t]/g, '')))
         ? { ok: true, text: join(source, inQuotes) }
-        : { ok: false, message: 'it has a control character, which INI cannot carry' };
+        : {
+            ok: false,
+            message: 'it has a control character, or one that does not show, which INI cannot carry',
+          };
     }
     if (!isPrintable(expected))
-      return { ok: false, message: `it has a line end or a control character; ${instead}` };
+      return {
+        ok: false,
+        message: `it has a line end, a control character, or one that does not show; ${instead}`,
+      };
     if (/^ | $/.test(expected))
       return { ok: false, message: `a blank at its beginning or end would be lost; ${instead}` };
     if (!isPlain(expected)) return { ok: false, message: `it has ${differ}; ${instead}` };

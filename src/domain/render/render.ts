@@ -23,7 +23,7 @@ export type RenderResult =
  *
  * @returns no problems, if it can be rendered with harmless values
  */
-export function checkTemplate(
+export function placeProblems(
   format: FormatName,
   parts: readonly TemplatePart[],
 ): readonly TemplateProblem[] {

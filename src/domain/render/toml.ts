@@ -2,6 +2,7 @@ import { parse, TomlError } from 'smol-toml';
 import {
   decimalProblem,
   escapeInQuotes,
+  type Filled,
   type Filling,
   type Format,
   isPrintable,
@@ -31,7 +32,14 @@ export const toml: Format<TomlLeaf> = {
     leaf.form === 'bare' && source.length > 1
       ? 'a value without quotes must be one placeholder alone; put the whole in double quotes'
       : undefined,
-  write: (leaf, filling) => ({ ok: true, text: inStyle(leaf, filling) ?? anew(leaf, filling) }),
+  write(leaf, filling) {
+    const text = inStyle(leaf, filling);
+    if (text !== undefined) return { ok: true, text };
+    // parsers may read CRLF as LF, which an escape would put an end to
+    if (filling.source.some((piece) => !isValue(piece) && piece.includes('\r')))
+      return { ok: false, message: 'it is empty, which joins what stands around it' };
+    return { ok: true, text: `"${inQuotes(filling.expected)}"` };
+  },
   typeOf: (leaf) => (leaf.form === 'string' ? 'string' : bareType(leaf.value)),
   numberProblem(text) {
     const problem = decimalProblem(text);
@@ -50,11 +58,12 @@ function bareType(text: string): LeafType {
   return number.test(text) ? 'number' : 'other';
 }
 
-/** The leaf's new source in the style it has; undefined if that cannot carry what it must say. */
-function inStyle(leaf: TomlLeaf, { source, expected }: Filling): string | undefined {
+/** The leaf's new source in the style it has, or in one that looks like it; undefined if it must become another. */
+function inStyle(leaf: TomlLeaf, filling: Filling): string | undefined {
+  const { source, expected } = filling;
   const values = source.filter(isValue).map(({ value }) => value);
-  const asTheyAre = join(source, (value) => value);
   const carried = (value: string): boolean => isPrintable(value) && !value.includes("'");
+  const asTheyAre = (): string => join(source, (value) => value);
   switch (leaf.style) {
     case 'key':
       return bareKey.test(expected) ? expected : undefined;
@@ -63,30 +72,48 @@ function inStyle(leaf: TomlLeaf, { source, expected }: Filling): string | undefi
     case 'basic':
       return join(source, inQuotes);
     case 'literal':
-      return values.every(carried) ? asTheyAre : undefined;
+      return values.every(carried) ? asTheyAre() : undefined;
     case 'multi-line basic':
-      // blanks would be lost where the template carries a line on
-      return join(source, (value) => inQuotes(value).replace(/^ /, '\\u0020'));
-    case 'multi-line literal':
-      // a line end would be lost where the string begins
-      return values.every((value) => value.split('\n').every(carried)) && stringOf(asTheyAre) === expected
-        ? asTheyAre
+      return ifItSays(join(source, inLines), expected);
+    case 'multi-line literal': {
+      const literal = values.every((value) => value.split('\n').every(carried))
+        ? ifItSays(asTheyAre(), expected)
         : undefined;
+      return literal ?? ifItSays(inBasicLines(source), expected);
+    }
   }
 }
 
-/** The whole leaf as a basic string; what stands in several lines keeps them, whichever line ends they have. */
-function anew(leaf: TomlLeaf, { source, expected }: Filling): string {
-  if (leaf.style !== 'multi-line literal') return `"${inQuotes(expected)}"`;
-  const written = source.map((piece) => (isValue(piece) ? inQuotes(piece.value) : inSeveralLines(piece)));
+/** Line ends, quotes and nothing at all may mean something else where a string begins or a line is carried on. */
+function ifItSays(source: string, expected: string): string | undefined {
+  try {
+    return stringOf(source) === expected ? source : undefined;
+  } catch (error) {
+    if (error instanceof TomlError) return undefined;
+    throw error;
+  }
+}
+
+/** A literal string of several lines as a basic one with the same lines. */
+function inBasicLines(source: readonly Filled[]): string {
+  const written = source.map((piece) =>
+    isValue(piece)
+      ? inLines(piece.value)
+      : piece
+          .split(/(\r?\n)/)
+          .map(inBasicLine)
+          .join(''),
+  );
   return `"""${written.join('').slice(3, -3)}"""`;
 }
 
-function inSeveralLines(text: string): string {
-  return text
-    .split(/(\r?\n)/)
-    .map((piece) => (/^\r?\n$/.test(piece) ? piece : inQuotes(piece)))
-    .join('');
+function inBasicLine(text: string): string {
+  return /^\r?\n$/.test(text) ? text : inQuotes(text);
+}
+
+/** A value within several lines; a blank at its start would be lost where the template carries a line on. */
+function inLines(value: string): string {
+  return inQuotes(value).replace(/^ /, '\\u0020');
 }
 
 function inQuotes(text: string): string {
@@ -118,7 +145,11 @@ function offsetOf(text: string, line: number, column: number): number {
 }
 
 const blank = /(?:[ \t\r\n]|#[^\n]*)+/y;
-const bare = { key: /[A-Za-z0-9_-]+/y, value: /[^ \t\r\n,\]}#]+/y };
+const bare = {
+  key: /[A-Za-z0-9_-]+/y,
+  // one space can be in a date
+  value: /(?:[0-9]{4}-[0-9]{2}-[0-9]{2} (?=[0-9]))?[^ \t\r\n,\]}#]+/y,
+};
 
 /**
  * The tokens of what is known to be TOML: keys and values, and between them the punctuation.
@@ -162,7 +193,7 @@ function leavesOf(text: string): readonly (string | TomlLeaf)[] {
       tree.push({ start, end: at, value: stringOf(source), form: 'string', style });
     } else {
       const source = found(isKey ? bare.key : bare.value);
-      if (source === '') throw new Error('the TOML parser takes what its tokens do not have');
+      if (source === '') throw new Error('TOML that its parser takes has no such token');
       at += source.length;
       const kind = isKey
         ? ({ form: 'string', style: 'key' } as const)

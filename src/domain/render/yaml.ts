@@ -41,6 +41,9 @@ export const yaml: Format<YamlLeaf> = {
     'a placeholder stands for a value or a key, or for part of one, not in a comment, an anchor, a tag or a directive',
   read,
   refusal(leaf) {
+    if (leaf.token.type === 'block-scalar' && !/\n$|^$/.test(leaf.token.source) && !isStripped(leaf.token)) {
+      return 'without a line end at the end of the file readers of YAML differ on what this says; add one';
+    }
     // a tag of its own is the application's business; one of YAML's makes what is written something else
     return leaf.tag?.startsWith('tag:yaml.org,2002:') && leaf.tag !== 'tag:yaml.org,2002:str'
       ? 'a value is put in as a string, which the tag here would make something else; take the tag away'
@@ -122,7 +125,9 @@ function inBlock({ token }: YamlLeaf, { source, decoded, expected }: Filling): s
   // without indentation a line of the value could end the document
   if (indent === 0) return undefined;
   // where blanks or line ends begin or end the whole, readers differ in what they make of them
-  if (/^[ \t\n]/.test(expected) && isValue(decoded[0] ?? '')) return undefined;
+  const [lead = ''] = decoded;
+  const first = isValue(lead) || /^\n*$/.test(lead) ? decoded.find(isValue) : undefined;
+  if (first !== undefined && /^(?:[ \t\n]|$)/.test(first.value)) return undefined;
   const end = decoded.findLast((piece) => isValue(piece) || /[^\n]/.test(piece));
   if (end === undefined || (isValue(end) && /(?:^|[ \t\n])$/.test(end.value))) return undefined;
   const body = join(content, (value) => value.replace(/\n(?!\n)/g, `\n${' '.repeat(indent)}`));
@@ -144,6 +149,10 @@ function tokenHeader(token: CST.BlockScalar): string {
 
 function headerLength(token: CST.BlockScalar): number {
   return tokenHeader(token).length;
+}
+
+function isStripped(token: CST.BlockScalar): boolean {
+  return /^[|>][0-9]?-/.test(tokenHeader(token));
 }
 
 /** The columns before the content's lines: told in the header, or by the first line that is not empty. */

@@ -3,9 +3,17 @@ import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { env } from '../../../src/domain/render/env.ts';
-import { checkTemplate } from '../../../src/domain/render/render.ts';
 import { parseEnvironmentFile } from '../../support/environment-file.ts';
-import { partsOf, rendered, renderWith, sample, secret, secrets, withSecrets } from '../../support/render.ts';
+import {
+  patience,
+  problemsIn,
+  rendered,
+  renderWith,
+  sample,
+  secret,
+  secrets,
+  tryAll,
+} from '../../support/render.ts';
 
 describe('a value in an environment file', () => {
   test.each([
@@ -32,7 +40,7 @@ describe('a value in an environment file', () => {
     ['A-B=${A}', 1, 5],
     ['A=1\nno ${A}\n', 2, 4],
   ])('%j is refused without values', (template, line, column) => {
-    expect(checkTemplate('env', partsOf(template))).toEqual([
+    expect(problemsIn('env', template)).toEqual([
       {
         position: { line, column },
         message:
@@ -132,20 +140,18 @@ const file = fc
   .tuple(fc.array(line), fc.constantFrom('\n', '\r\n'))
   .map(([lines, end]) => sample(lines.map((one) => `${one}${end}`).join('')));
 
-test('systemd reads any template with any values as the template, with exactly the values', () => {
-  fc.assert(
-    fc.property(file, secrets, ({ template, plain }, values) => {
-      const result = renderWith('env', template, values);
-      if (!result.ok) {
-        expect(Object.values(values).join('')).toMatch(/\0|\p{Noncharacter_Code_Point}/u);
-        return;
-      }
-      const expected = withSecrets([...(parseEnvironmentFile(plain) ?? [])], values);
-      expect([...(parseEnvironmentFile(result.text) ?? [])]).toEqual(expected);
-    }),
-    { numRuns: 20_000 },
-  );
-});
+test(
+  'systemd reads any template with any values as the template, with exactly the values',
+  () => {
+    tryAll({
+      format: 'env',
+      samples: file,
+      readers: [(text) => new Map(parseEnvironmentFile(text) ?? [])],
+      refusable: (_, values) => /\0|\p{Noncharacter_Code_Point}/u.test(Object.values(values).join('')),
+    });
+  },
+  patience,
+);
 
 test('a shell reads the values likewise, where the template is written for one', () => {
   const template = 'A=${A}\nB="x ${B}"\nC=\'${C}\'\n';

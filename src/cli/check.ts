@@ -1,0 +1,203 @@
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
+import { FailureError } from '../domain/failure.ts';
+import type { ConfigFile, Manifest, Service } from '../domain/manifest.ts';
+import { formatJsonPath, formatProblem, type Problem, quoteName } from '../domain/problem.ts';
+import { checkTemplate } from '../domain/render/check.ts';
+import { readManifestFiles, readManifestFrom } from '../effects/read-manifest.ts';
+import { readTemplateFile } from '../effects/template-file.ts';
+import { paths } from '../unit/paths.ts';
+import { type ManifestSet, manifestSets } from './manifest-set.ts';
+import { toExitCode } from './report-failure.ts';
+import { snippetOf } from './snippet.ts';
+import { paint, print, printJson } from './terminal.ts';
+
+/** A problem as `check` tells it. */
+export interface Finding extends Problem {
+  readonly severity: 'error' | 'warning';
+}
+
+export interface CheckOptions {
+  /** None for the manifest of this machine, or of the root. */
+  readonly files: readonly string[];
+  readonly root: string;
+  readonly json: boolean;
+  /** Asks whether references exist, if wanted. */
+  readonly online?: (manifest: Manifest, root: string) => Promise<readonly Finding[]>;
+}
+
+/**
+ * `check`: everything that can be found wrong before systemd sees it, all at once.
+ *
+ * @returns 0 if there are no errors, 1 if there are, 66 if there is no manifest
+ */
+export function checkCommand(options: CheckOptions): Promise<ExitCode> {
+  return toExitCode(async () => {
+    const checked = await Promise.all(manifestsOf(options).map((one) => checkOne(one, options)));
+    const findings = checked.flatMap((one) => one.findings);
+    if (options.json) printJson({ problems: findings.map(flat) });
+    else {
+      for (const finding of findings) print(`${tell(finding, options.root)}\n`);
+      print(
+        `${summary(
+          checked.map(({ manifest }) => manifest),
+          findings,
+        )}\n`,
+      );
+    }
+    return findings.some(({ severity }) => severity === 'error') ? exitCodes.problems : exitCodes.ok;
+  });
+}
+
+/** A manifest to be checked; `away` from the machine that it is for. */
+interface Subject {
+  readonly set?: ManifestSet;
+  readonly away: boolean;
+}
+
+function manifestsOf({ files, root }: CheckOptions): Subject[] {
+  if (files.length === 0) return [{ away: root !== '' }];
+  return manifestSets(files).map((set) => ({ set, away: true }));
+}
+
+interface Checked {
+  readonly manifest: Manifest;
+  readonly findings: readonly Finding[];
+}
+
+async function checkOne({ set, away }: Subject, options: CheckOptions): Promise<Checked> {
+  const { root } = options;
+  const source = set ? await readManifestFrom(set.main, set.fragments) : await readManifestFiles(root, paths);
+  if (source.kind === 'missing') {
+    throw new FailureError({
+      class: 'permanent',
+      exitCode: exitCodes.noInput,
+      message: `there is no manifest: neither ${root}${paths.manifest} nor ${root}${paths.manifestDirectory} exists`,
+      hint: 'name a file to be checked, or write one',
+    });
+  }
+  const { manifest } = source;
+  const locate = hostPath(set, root);
+  const findings: Finding[] = manifest.problems.map((problem) => ({ severity: 'error', ...problem }));
+  for (const service of manifest.services) findings.push(...checkTemplates(service, locate));
+  findings.push(...checkHostFiles(manifest, locate, away));
+  if (options.online && manifest.general.length === 0)
+    findings.push(...(await options.online(manifest, root)));
+  return { manifest, findings };
+}
+
+type Locate = (path: string) => string;
+
+/** Where a file of the host is: in a checkout, what is below /etc/unit-secrets is beside the manifest. */
+function hostPath(set: ManifestSet | undefined, root: string): Locate {
+  const file = set?.main ?? set?.fragments[0];
+  if (file === undefined) return (path) => root + path;
+  const base = set?.main === undefined ? dirname(dirname(file)) : dirname(file);
+  return (path) => {
+    const beside = path.startsWith('/etc/unit-secrets/')
+      ? join(base, path.slice('/etc/unit-secrets/'.length))
+      : path;
+    return existsSync(beside) || root === '' ? beside : root + path;
+  };
+}
+
+function checkTemplates(service: Service, locate: Locate): Finding[] {
+  return service.configs.flatMap((config) => checkConfig(service, config, locate));
+}
+
+function checkConfig(service: Service, config: ConfigFile, locate: Locate): Finding[] {
+  const file = locate(config.template);
+  const finding = { severity: 'error', service: service.name.name } as const;
+  let text: string;
+  try {
+    text = readTemplateFile(file);
+  } catch (error) {
+    if (!(error instanceof FailureError)) throw error;
+    const message = error.failure.message.slice(file.length + 2);
+    const hint = `config ${quoteName(config.name)} of ${quoteName(service.name.name)} names it`;
+    return [{ ...finding, file, message, hint }];
+  }
+  const declared = [...service.environment, ...config.values].map(([name]) => name);
+  return checkTemplate(text, config.format, declared).map((problem) => ({ ...finding, file, ...problem }));
+}
+
+/** Token, keys and vault; in a checkout, or for another user than root, they may well be out of sight. */
+function checkHostFiles(manifest: Manifest, locate: Locate, away: boolean): Finding[] {
+  if (manifest.services.length + manifest.sshKeys.length === 0) return [];
+  const { provider, token } = manifest;
+  const severity = away ? 'warning' : 'error';
+  const findings: Finding[] = [];
+  const need = (path: string, what: string, hint: string, least: Finding['severity'] = severity): void => {
+    const state = stateOf(locate(path));
+    if (state === 'there') return;
+    const message = state === 'missing' ? `${what} is missing` : `${what} cannot be seen by this user`;
+    findings.push({ file: path, severity: state === 'missing' ? least : 'warning', message, hint });
+  };
+  const needOne = (identities: readonly string[]): void => {
+    if (identities.some((path) => stateOf(locate(path)) !== 'missing')) return;
+    const [file = '', ...others] = identities;
+    const message = `the private key is missing${others.length > 0 ? `, and so is ${others.join(', ')}` : ''}`;
+    findings.push({ file, severity, message, hint: '"ssh-keygen -A" makes host keys' });
+  };
+  if (provider.type === 'age-vault') {
+    need(provider.path, 'the vault', 'unit-secrets vault init makes one');
+    needOne(provider.identities);
+  } else if (token.kind === 'age') {
+    need(token.path, 'the sealed token', 'unit-secrets token seal makes it');
+    needOne(token.identities);
+  } else if (token.kind === 'credential') {
+    const path = `/etc/credstore.encrypted/${token.id}`;
+    need(path, 'the encrypted credential', 'systemd-creds encrypt makes it');
+  } else need(token.path, 'the token', 'another tool puts it there, perhaps at boot only', 'warning');
+  return findings;
+}
+
+function stateOf(path: string): 'there' | 'missing' | 'hidden' {
+  try {
+    return statSync(path) ? 'there' : 'missing';
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    return code === 'EACCES' || code === 'EPERM' ? 'hidden' : 'missing';
+  }
+}
+
+function tell(finding: Finding, root: string): string {
+  const colour = finding.severity === 'error' ? 'red' : 'yellow';
+  const line = `${paint(colour, `${finding.severity}:`)} ${formatProblem(finding)}`;
+  const snippet = finding.position && snippetOf(textOf(finding.file, root), finding.position);
+  return snippet === undefined ? line : `${line}\n${snippet}`;
+}
+
+/** The text that a finding points into; the manifest's own files are told without the root. */
+function textOf(file: string, root: string): string {
+  for (const path of [root + file, file]) {
+    try {
+      return readFileSync(path, 'utf8');
+    } catch {
+      // the next one, or no snippet
+    }
+  }
+  return '';
+}
+
+/** As `--json` has it: positions as members of their own, the path as JSONPath. */
+function flat({ position, path, ...finding }: Finding): object {
+  return { ...finding, ...(position ?? {}), ...(path === undefined ? {} : { path: formatJsonPath(path) }) };
+}
+
+function summary(manifests: readonly Manifest[], findings: readonly Finding[]): string {
+  const count = (severity: Finding['severity']): number =>
+    findings.filter((finding) => finding.severity === severity).length;
+  const plural = (number: number, one: string): string => `${number} ${one}${number === 1 ? '' : 's'}`;
+  const [errors, warnings] = [count('error'), count('warning')];
+  const services = manifests.reduce((sum, manifest) => sum + manifest.services.length, 0);
+  const users = manifests.reduce((sum, manifest) => sum + manifest.sshKeys.length, 0);
+  const what =
+    users === 0
+      ? plural(services, 'service')
+      : `${plural(services, 'service')} and SSH keys of ${plural(users, 'user')}`;
+  if (errors > 0)
+    return paint('red', `${plural(errors, 'error')}, ${plural(warnings, 'warning')}; ${what} without errors`);
+  return paint('green', `no errors, ${plural(warnings, 'warning')}: ${what}`);
+}

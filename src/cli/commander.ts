@@ -1,0 +1,1 @@
+export { Argument, Command, CommanderError, Option } from 'commander';

@@ -1,0 +1,60 @@
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { exitCodes } from '../domain/exit-codes.ts';
+import { FailureError } from '../domain/failure.ts';
+
+/** Files that are one manifest. */
+export interface ManifestSet {
+  readonly main: string | undefined;
+  readonly fragments: readonly string[];
+}
+
+/**
+ * The manifests among some files: what lies in a directory called manifest.d belongs to the manifest.json
+ * beside it, if that is named too, or stands alone; a directory stands for what the generator would read if it were
+ * /etc/unit-secrets.
+ *
+ * @throws FailureError with 66 for what does not exist
+ */
+export function manifestSets(files: readonly string[]): ManifestSet[] {
+  const named = files.flatMap((file) => {
+    if (!existsSync(file)) {
+      throw new FailureError({
+        class: 'permanent',
+        exitCode: exitCodes.noInput,
+        message: `${file}: does not exist`,
+      });
+    }
+    return statSync(file).isDirectory() ? filesOf(file) : [file];
+  });
+  const fragments = named.filter(isFragment);
+  const mains = named.filter((file) => !isFragment(file));
+  const sets: ManifestSet[] = mains.map((main) => ({
+    main,
+    fragments: fragments.filter((file) => dirname(dirname(file)) === dirname(main)).sort(),
+  }));
+  const used = new Set(sets.flatMap((set) => set.fragments));
+  const alone = fragments.filter((file) => !used.has(file)).sort();
+  return alone.length > 0 ? [...sets, { main: undefined, fragments: alone }] : sets;
+}
+
+const isFragment = (file: string): boolean => basename(dirname(file)) === 'manifest.d';
+
+function filesOf(directory: string): string[] {
+  const main = join(directory, 'manifest.json');
+  const fragments = join(directory, 'manifest.d');
+  const found = [
+    ...(existsSync(main) ? [main] : []),
+    ...(existsSync(fragments)
+      ? readdirSync(fragments)
+          .filter((name) => name.endsWith('.json') && !name.startsWith('.'))
+          .map((name) => join(fragments, name))
+      : []),
+  ];
+  if (found.length > 0) return found;
+  throw new FailureError({
+    class: 'permanent',
+    exitCode: exitCodes.noInput,
+    message: `${directory}: has neither manifest.json nor manifest.d`,
+  });
+}

@@ -1,0 +1,85 @@
+import { plan } from '../../generators/unit-secrets-generator.ts';
+import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
+import { formatProblem, type Problem } from '../domain/problem.ts';
+import { log } from '../effects/journal-log.ts';
+import { readLoadedUnits } from '../effects/loaded-units.ts';
+import type { UnitPlan } from '../unit/plan-units.ts';
+import { compareUnits, type ServiceChange, type UnitChanges, type UnitTree } from '../unit/unit-changes.ts';
+import { generatorExecutable } from './generator-executable.ts';
+import { toExitCode } from './report-failure.ts';
+import { type Colour, paint, print, printJson } from './terminal.ts';
+
+/** `plan`: what `daemon-reload` would change. @returns 0 no change, 2 changes, 1 no change but problems */
+export function planCommand(options: { readonly root: string; readonly json: boolean }): Promise<ExitCode> {
+  return toExitCode(async () => {
+    const { changes, problems } = await planChanges(options.root);
+    if (options.json) printJson({ ...changes, problems });
+    else {
+      for (const problem of problems) log('error', formatProblem(problem));
+      printChanges(changes);
+    }
+    if (changes.units.length > 0) return exitCodes.changes;
+    return problems.length > 0 ? exitCodes.problems : exitCodes.ok;
+  });
+}
+
+export interface PlannedChanges {
+  readonly changes: UnitChanges;
+  readonly problems: readonly Problem[];
+}
+
+/** Compares what is loaded with what the generator would write now. */
+export async function planChanges(root: string): Promise<PlannedChanges> {
+  const loaded = readLoadedUnits(root);
+  const planned = await plan({ root, executable: generatorExecutable(loaded) });
+  return { changes: compareUnits(loaded, treeOf(planned)), problems: planned?.problems ?? [] };
+}
+
+/** A plan as a tree of units. */
+export function treeOf(planned: UnitPlan | undefined): UnitTree {
+  const tree = new Map<string, string>();
+  for (const { path, content } of planned?.files ?? []) tree.set(path, content);
+  for (const { path, target } of planned?.links ?? []) tree.set(path, `-> ${target}\n`);
+  return tree;
+}
+
+const what: Readonly<Record<ServiceChange['change'], readonly [Colour, string]>> = {
+  added: ['green', 'is given its secrets from its next start on'],
+  removed: ['red', 'has left the manifest: its secrets are wiped at once, the service keeps running'],
+  changed: ['yellow', 'units change, what it is given does not'],
+  broken: ['red', 'is kept down, as its entry has an error; if it is running, it keeps running'],
+  mended: ['green', 'its entry is right again'],
+};
+
+/** Prints the diff, and a line for each service. */
+export function printChanges({ units, services }: UnitChanges): void {
+  if (units.length === 0) {
+    print('no change: the units that are loaded are those of the manifest\n');
+    return;
+  }
+  for (const { diff } of units) print(`${colourDiff(diff)}\n`);
+  for (const { service, change, refetch } of services) {
+    const [colour, text] = what[change];
+    const consequence = refetch
+      ? 'is given something else: it is to be fetched, and the service restarted (unit-secrets apply does both)'
+      : text;
+    print(`${paint(colour, service)} ${consequence}\n`);
+  }
+  const count = (kind: string): number => units.filter(({ change }) => change === kind).length;
+  print(
+    `${units.length} file${units.length === 1 ? '' : 's'}: ${count('added')} added, ${count('changed')} changed, ${count('removed')} removed\n`,
+  );
+}
+
+function colourDiff(diff: string): string {
+  return diff
+    .trimEnd()
+    .split('\n')
+    .map((line) => {
+      if (line.startsWith('---') || line.startsWith('+++')) return paint('bold', line);
+      if (line.startsWith('@@')) return paint('cyan', line);
+      if (line.startsWith('+')) return paint('green', line);
+      return line.startsWith('-') ? paint('red', line) : line;
+    })
+    .join('\n');
+}

@@ -1,0 +1,23 @@
+import type { Position } from '../domain/json-text.ts';
+
+/** How much of a long line is shown on each side of the place. */
+const around = 60;
+
+/**
+ * The line of a text that a problem is in, with a caret below the place; undefined if there is no such line.
+ *
+ *     12 |   "enviroment": {
+ *        |   ^
+ */
+export function snippetOf(text: string, { line, column }: Position): string | undefined {
+  const whole = text.split(/\r\n|\n|\r/)[line - 1];
+  if (whole === undefined || whole.trim() === '') return undefined;
+  const start = Math.max(0, column - 1 - around);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: a tab would move the caret, others the terminal
+  const visible = (part: string): string => part.replace(/[\0-\x1f\x7f-\x9f]/g, ' ');
+  const shown = visible(whole.slice(start, column - 1 + around));
+  const ellipses = [start > 0 ? '…' : '', column - 1 + around < whole.length ? '…' : ''] as const;
+  const number = String(line);
+  const caret = `${' '.repeat(ellipses[0].length + column - 1 - start)}^`;
+  return `  ${number} | ${ellipses[0]}${shown}${ellipses[1]}\n  ${' '.repeat(number.length)} | ${caret}`;
+}

@@ -1,0 +1,170 @@
+import { type Answer, answerOf } from '../domain/answer.ts';
+import { type Failure, FailureError } from '../domain/failure.ts';
+import type { Resolution, Session } from '../domain/provider.ts';
+
+/** One try of one service, as the one who fetches for all sees it. */
+export interface WaitingRequest {
+  readonly id: string;
+  readonly references: readonly string[];
+  /** When the service gives up, in milliseconds of `now()`. */
+  readonly until: number;
+}
+
+/** What fetching for all needs of the world. */
+export interface ServeWorld {
+  /** The requests that wait, those of dead processes left out. */
+  readonly pending: () => readonly WaitingRequest[];
+  readonly answer: (id: string, answer: Answer) => void;
+  readonly waitsToBeTaken: (id: string) => boolean;
+  /** Takes an answer back. */
+  readonly withdraw: (id: string) => void;
+  /** Opens a session, which signs in while more requests come. */
+  readonly open: () => Session;
+  /** Whether the lock is still ours; */
+  readonly sound: () => boolean;
+  /** settles when it is not any more. */
+  readonly lost: Promise<undefined>;
+  /** Why nobody may ask now. */
+  readonly coolDown: () => Failure | undefined;
+  /** It limits the rate. */
+  readonly rateLimited: () => void;
+  /** 1Password has answered. */
+  readonly answered: () => void;
+  /** Before a round that lasts so long at most, in milliseconds. */
+  readonly round: (requests: number, within: number) => void;
+  /** Whether our own time is over: then somebody else may go on. */
+  readonly isLate: () => boolean;
+  readonly now: () => number;
+  readonly sleep: (milliseconds: number) => Promise<void>;
+  readonly random: () => number;
+}
+
+/** The longest that one round may take, in milliseconds: the SDK itself waits for ever. */
+export const longestTry = 30_000;
+/** Requests are waited for until none has come for so long, in milliseconds, */
+const quiet = 200;
+/** but no longer than this. */
+const longestGathering = 1_000;
+/** How long an answer may wait to be taken. */
+const longestHandOver = 2_000;
+const step = 20;
+
+/**
+ * Fetches for everyone who waits, with one session, until nobody does. Of what was asked only what a service
+ * itself asked for is answered to it; a value that several want is fetched once.
+ *
+ * @param own the id of our own request, whose answer is returned; undefined if the lock was lost before
+ */
+export async function serve(own: string, world: ServeWorld): Promise<Answer | undefined> {
+  let ownAnswer: Answer | undefined;
+  let session: Session | undefined;
+  const handed: string[] = [];
+  try {
+    while (world.sound() && world.pending().length > 0 && !(ownAnswer && world.isLate())) {
+      if (session?.isOpen() === false) session = undefined;
+      const opened = session ?? openIfAllowed(world);
+      if (!('class' in opened)) session = opened;
+      // the lock is ours until it is lost: then whoever has it answers
+      const outcome = await Promise.race([round(opened, world), world.lost]);
+      if (outcome === undefined || !world.sound()) break;
+      for (const [id, answer] of outcome) {
+        if (id === own) {
+          ownAnswer = answer;
+          world.withdraw(id);
+        } else {
+          world.answer(id, answer);
+          handed.push(id);
+        }
+      }
+    }
+  } finally {
+    session?.close();
+  }
+  await handOver(handed, world);
+  return ownAnswer;
+}
+
+function openIfAllowed(world: ServeWorld): Session | Failure {
+  try {
+    return world.coolDown() ?? world.open();
+  } catch (error) {
+    if (error instanceof FailureError) return error.failure;
+    throw error;
+  }
+}
+
+/** Gathers requests while the session signs in, and resolves all that they ask for as one batch. */
+async function round(session: Session | Failure, world: ServeWorld): Promise<ReadonlyMap<string, Answer>> {
+  const jitter = world.random();
+  const waiting = world.pending();
+  const latest = Math.max(0, ...waiting.map(({ until }) => until));
+  const within = Math.max(1_000, Math.min(longestTry, latest - world.now()));
+  const deadline = world.now() + within;
+  world.round(waiting.length, within);
+  try {
+    await gather('class' in session ? undefined : session.ready(within), world);
+    const requests = world.pending();
+    if ('class' in session) {
+      const answer: Answer = { ok: false, failure: session, jitter };
+      return new Map(requests.map(({ id }) => [id, answer]));
+    }
+    const references = [...new Set(requests.flatMap((request) => request.references))];
+    const resolutions = await session.resolve(references, Math.max(1_000, deadline - world.now()));
+    if (isRateLimited(resolutions)) world.rateLimited();
+    else world.answered();
+    const answers = new Map<string, Answer>();
+    for (const request of requests) {
+      const answer = answerOf(request.references, resolutions);
+      answers.set(request.id, answer.ok ? answer : { ...answer, jitter });
+    }
+    return answers;
+  } catch (error) {
+    if (!(error instanceof FailureError)) throw error;
+    const { failure } = error;
+    if (failure.class === 'rate-limited') world.rateLimited();
+    // whoever came meanwhile would hear the same
+    if (!('class' in session)) session.close();
+    return new Map(world.pending().map(({ id }) => [id, { ok: false, failure, jitter }]));
+  }
+}
+
+function isRateLimited(resolutions: ReadonlyMap<string, Resolution>): boolean {
+  return [...resolutions.values()].some((one) => !one.ok && one.failure.class === 'rate-limited');
+}
+
+/**
+ * Waits until no request has come for a while, and until the session is ready.
+ *
+ * @throws what the session does, when its time for more requests has passed as well
+ */
+async function gather(ready: Promise<void> | undefined, world: ServeWorld): Promise<void> {
+  let readySince = ready === undefined ? world.now() : undefined;
+  const settled = (): void => {
+    readySince = world.now();
+  };
+  ready?.then(settled, settled);
+  let count = world.pending().length;
+  let quietSince = world.now();
+  for (;;) {
+    const now = world.now();
+    const isReady = readySince !== undefined;
+    if (isReady && (now - quietSince >= quiet || now - (readySince ?? now) >= longestGathering)) break;
+    await world.sleep(step);
+    const next = world.pending().length;
+    if (next !== count) quietSince = world.now();
+    count = next;
+  }
+  await ready;
+}
+
+/** An answer that nobody takes does not stay. */
+async function handOver(ids: readonly string[], world: ServeWorld): Promise<void> {
+  const end = world.now() + longestHandOver;
+  let left = ids;
+  for (;;) {
+    left = left.filter((id) => world.waitsToBeTaken(id));
+    if (left.length === 0 || world.now() >= end) break;
+    await world.sleep(step);
+  }
+  for (const id of left) world.withdraw(id);
+}

@@ -1,0 +1,88 @@
+import { unifiedDiff } from '../domain/unified-diff.ts';
+import { xSecretsText } from './x-secrets.ts';
+
+/** Units and drop-ins by their paths below a unit directory; of a link, `-> TARGET`. */
+export type UnitTree = ReadonlyMap<string, string>;
+
+export interface UnitChange {
+  readonly path: string;
+  readonly change: 'added' | 'removed' | 'changed';
+  readonly diff: string;
+}
+
+/** What becomes of a service. */
+export interface ServiceChange {
+  /** `litellm.service`. */
+  readonly service: string;
+  readonly change: 'added' | 'removed' | 'changed' | 'broken' | 'mended';
+  /** Whether what it is given changes: it must be fetched, and the service restarted, to take effect. */
+  readonly refetch: boolean;
+}
+
+export interface UnitChanges {
+  readonly units: readonly UnitChange[];
+  readonly services: readonly ServiceChange[];
+}
+
+/** Compares the units that are loaded with those that a `daemon-reload` would bring. */
+export function compareUnits(before: UnitTree, after: UnitTree): UnitChanges {
+  const paths = [...new Set([...before.keys(), ...after.keys()])].sort();
+  const units: UnitChange[] = [];
+  for (const path of paths) {
+    const [old, current] = [before.get(path), after.get(path)];
+    if (old === current) continue;
+    const change = old === undefined ? 'added' : current === undefined ? 'removed' : 'changed';
+    units.push({ path, change, diff: unifiedDiff(path, old, current) });
+  }
+  const names = new Set<string>();
+  for (const { path } of units) {
+    const service = serviceOf(path, after.get(path) ?? before.get(path) ?? '');
+    if (service !== undefined) names.add(service);
+  }
+  const services = [...names].sort().map((service) => {
+    const [old, current] = [standingOf(service, before), standingOf(service, after)];
+    return { service, change: changeOf(old, current), refetch: isRefetched(old, current) };
+  });
+  return { units, services };
+}
+
+/** How a service stands in a set of units: what it is fetched by, and whether it is kept down. */
+interface Standing {
+  /** The unit that fetches for it, and its `[X-Secrets]`; undefined if none does. */
+  readonly fetches: string | undefined;
+  readonly broken: boolean;
+}
+
+function standingOf(service: string, tree: UnitTree): Standing {
+  for (const [path, content] of tree) {
+    const section = xSecretsText(content);
+    if (section === '' || serviceOf(path, content) !== service) continue;
+    return { fetches: `${path}\n${section}`, broken: section.includes('\nError=') };
+  }
+  return { fetches: undefined, broken: false };
+}
+
+function changeOf(old: Standing, current: Standing): ServiceChange['change'] {
+  if (current.fetches === undefined) return 'removed';
+  if (current.broken) return 'broken';
+  if (old.fetches === undefined) return 'added';
+  return old.broken ? 'mended' : 'changed';
+}
+
+const isRefetched = (old: Standing, current: Standing): boolean =>
+  old.fetches !== undefined &&
+  current.fetches !== undefined &&
+  !current.broken &&
+  old.fetches !== current.fetches;
+
+/** The service that a unit or drop-in of ours is for; undefined for what all share. */
+export function serviceOf(path: string, content: string): string | undefined {
+  const dropIn = /^(.*\.service)\.d\//.exec(path);
+  if (dropIn) return dropIn[1];
+  const named = /^Service="(.*)"$/m.exec(xSecretsText(content));
+  if (named) return (named[1] ?? '').replaceAll('\\\\', '\\');
+  if (path.startsWith('unit-secrets-') || path.includes('/')) return undefined;
+  if (path.startsWith('ssh-key-setup@')) return path;
+  // timers, configuration units and stubs say it in their description
+  return /^Description=.*?(\S+\.service)\b/m.exec(content)?.[1] ?? undefined;
+}

@@ -1,0 +1,183 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: templates are what is tested
+import { symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { exitCodes } from '../../src/domain/exit-codes.ts';
+import { unitSecrets } from '../support/command.ts';
+import { temporaryTree } from '../support/temporary.ts';
+
+const manifestJson = '/etc/unit-secrets/manifest.json';
+const json = (value: unknown): string => JSON.stringify(value, undefined, 2);
+const app = { environment: { KEY: 'op://Home/App/key' } };
+const config = (template: string, more: object = {}) => ({
+  ...app,
+  configs: { 'app.yaml': { template, ...more } },
+});
+const template = '/etc/unit-secrets/templates/app.yaml';
+const hostFiles = {
+  '/etc/unit-secrets/1password-token.age': 'x',
+  '/etc/ssh/ssh_host_rsa_key': 'x',
+};
+
+/** Checks the tree as a machine's root. */
+function checkRoot(files: Readonly<Record<string, string>>, ...args: readonly string[]) {
+  const root = temporaryTree(files);
+  return unitSecrets(['check', '--root', root, ...args]);
+}
+
+describe('a manifest that is right', () => {
+  test('is told so, with what it is about', () => {
+    expect(
+      checkRoot({
+        ...hostFiles,
+        [manifestJson]: json({
+          version: 1,
+          services: { app, web: app },
+          sshKeys: { me: { privateKey: 'x' } },
+        }),
+      }),
+    ).toEqual({
+      exitCode: exitCodes.ok,
+      stdout: 'no errors, 0 warnings: 2 services and SSH keys of 1 user\n',
+      stderr: '',
+    });
+  });
+
+  test('may lack what only the machine has: that is a warning', () => {
+    const { exitCode, stdout } = checkRoot({ [manifestJson]: json({ version: 1, services: { app } }) });
+    expect(exitCode).toBe(exitCodes.ok);
+    expect(stdout).toBe(
+      [
+        'warning: /etc/unit-secrets/1password-token.age: the sealed token is missing (unit-secrets token seal makes it)',
+        'warning: /etc/ssh/ssh_host_ed25519_key: the private key is missing, and so is /etc/ssh/ssh_host_rsa_key ("ssh-keygen -A" makes host keys)',
+        'no errors, 2 warnings: 1 service',
+        '',
+      ].join('\n'),
+    );
+  });
+});
+
+describe('everything that is wrong is told at once', () => {
+  const text =
+    '{\n  "version": 1,\n  "services": {\n    "app": { "enviroment": {} },\n    "a b": {}\n  }\n}\n';
+
+  test('with a snippet, a caret and what to do', () => {
+    const { exitCode, stdout, stderr } = checkRoot({ ...hostFiles, [manifestJson]: text });
+    expect({ exitCode, stderr }).toEqual({ exitCode: exitCodes.problems, stderr: '' });
+    expect(stdout).toBe(
+      [
+        `error: ${manifestJson}:4:14: $.services.app.enviroment: unknown member "enviroment" (did you mean "environment"?)`,
+        '  4 |     "app": { "enviroment": {} },',
+        '    |              ^',
+        `error: ${manifestJson}:5:5: $.services["a b"]: "a b" is not a unit name: it has the character " "; systemd-escape gives the name to write`,
+        '  5 |     "a b": {}',
+        '    |     ^',
+        '2 errors, 0 warnings; 0 services without errors',
+        '',
+      ].join('\n'),
+    );
+  });
+
+  test('for programs as JSON', () => {
+    const { exitCode, stdout } = checkRoot({ ...hostFiles, [manifestJson]: text }, '--json');
+    expect(exitCode).toBe(exitCodes.problems);
+    expect(JSON.parse(stdout).problems[0]).toEqual({
+      severity: 'error',
+      file: manifestJson,
+      line: 4,
+      column: 14,
+      path: '$.services.app.enviroment',
+      message: 'unknown member "enviroment"',
+      hint: 'did you mean "environment"?',
+      service: 'app',
+    });
+  });
+});
+
+describe('templates', () => {
+  const checkTemplate = (text: string, more: object = {}) =>
+    checkRoot({
+      ...hostFiles,
+      [manifestJson]: json({ version: 1, services: { app: config(template, more) } }),
+      [template]: text,
+    });
+
+  test('are checked without secrets', () => {
+    expect(checkTemplate('a: "${KEY}" # ok\nb: {{ op://Home/App/other }}\n').exitCode).toBe(exitCodes.ok);
+  });
+
+  test.each([
+    ['a name that nobody declares', 'key: ${KEZ}\n', ':1:6: "KEZ" is declared neither'],
+    ['a near miss', 'key: ${KEZ}\n', '(did you mean "KEY"?)'],
+    ['no YAML', 'key: ["${KEY}"\n', 'not valid YAML'],
+    ['shell syntax', 'key: ${KEY:-x}\n', ':1:6: '],
+  ])('%s is an error with its place', (_, text, message) => {
+    const { exitCode, stdout } = checkTemplate(text);
+    expect(exitCode).toBe(exitCodes.problems);
+    expect(stdout).toContain(`${template}`);
+    expect(stdout).toContain(message);
+  });
+
+  test('one that is missing is an error that says who wants it', () => {
+    const { exitCode, stdout } = checkRoot({
+      ...hostFiles,
+      [manifestJson]: json({ version: 1, services: { app: config('/etc/nowhere.yaml') } }),
+    });
+    expect(exitCode).toBe(exitCodes.problems);
+    expect(stdout).toContain(
+      '/etc/nowhere.yaml: the template does not exist (config "app.yaml" of "app" names it)',
+    );
+  });
+});
+
+describe('files of a checkout', () => {
+  const checkout = () =>
+    temporaryTree({
+      'host/manifest.json': json({ version: 1, services: { app: config(template) } }),
+      'host/templates/app.yaml': 'key: ${KEY}\n',
+      'host/manifest.d/10-web.json': json({ services: { web: app } }),
+      'host/manifest.d/20-bad.json': json({ services: { web: app } }),
+    });
+
+  test('are read with the templates beside them', () => {
+    const { exitCode, stdout } = unitSecrets(['check', join(checkout(), 'host/manifest.json')]);
+    expect(exitCode).toBe(exitCodes.ok);
+    expect(stdout).toContain('no errors, ');
+  });
+
+  test('go together with those of manifest.d beside them', () => {
+    const directory = join(checkout(), 'host');
+    const files = ['manifest.json', 'manifest.d/10-web.json', 'manifest.d/20-bad.json'];
+    for (const args of [files.map((file) => join(directory, file)), [directory]]) {
+      const { exitCode, stdout } = unitSecrets(['check', ...args]);
+      expect(exitCode).toBe(exitCodes.problems);
+      expect(stdout).toContain(`"web" stands in ${directory}/manifest.d/10-web.json, too (keep one of them)`);
+    }
+  });
+
+  test.each([
+    ['nowhere.json', 'does not exist'],
+    ['empty', 'has neither manifest.json nor manifest.d'],
+  ])('that are not there end with 66: %s', (name, message) => {
+    const directory = temporaryTree({ 'empty/': '' });
+    expect(unitSecrets(['check', join(directory, name)])).toEqual({
+      exitCode: exitCodes.noInput,
+      stdout: '',
+      stderr: `${join(directory, name)}: ${message}\n`,
+    });
+  });
+
+  test('a dangling link is there, and an error', () => {
+    const directory = temporaryTree({ '/etc/unit-secrets/': '' });
+    symlinkSync('nowhere', join(directory, manifestJson));
+    const { exitCode, stdout } = unitSecrets(['check', '--root', directory]);
+    expect(exitCode).toBe(exitCodes.problems);
+    expect(stdout).toContain('is a symbolic link to something that does not exist');
+  });
+});
+
+test('no manifest at all ends with 66', () => {
+  const { exitCode, stderr } = checkRoot({ '/etc/': '' });
+  expect(exitCode).toBe(exitCodes.noInput);
+  expect(stderr).toContain('there is no manifest');
+});
