@@ -45,6 +45,8 @@ const program = await binary();
 const machine = await FetchMachine.start({
   vaults: Object.fromEntries(vaults.map((name) => [name, { items }])),
 });
+// each session of the other ways listens for our end
+process.setMaxListeners(0);
 try {
   await main();
 } finally {

@@ -23,8 +23,8 @@ export interface CheckOptions {
   readonly files: readonly string[];
   readonly root: string;
   readonly json: boolean;
-  /** Asks whether references exist, if wanted. */
-  readonly online?: (manifest: Manifest, root: string) => Promise<readonly Finding[]>;
+  /** Whether to ask the provider, too, if references exist. */
+  readonly online: boolean;
 }
 
 /**
@@ -82,8 +82,11 @@ async function checkOne({ set, away }: Subject, options: CheckOptions): Promise<
   const findings: Finding[] = manifest.problems.map((problem) => ({ severity: 'error', ...problem }));
   for (const service of manifest.services) findings.push(...checkTemplates(service, locate));
   findings.push(...checkHostFiles(manifest, locate, away));
-  if (options.online && manifest.general.length === 0)
-    findings.push(...(await options.online(manifest, root)));
+  if (options.online && manifest.general.length === 0) {
+    const { findMissingReferences } = await import('./check-online.ts');
+    const file = set?.main ?? set?.fragments[0] ?? paths.manifest;
+    findings.push(...(await findMissingReferences(manifest, file, root, (path) => textOf(locate(path), ''))));
+  }
   return { manifest, findings };
 }
 

@@ -64,11 +64,13 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
     .command('check')
     .description('find everything that is wrong with the manifest and its templates')
     .argument('[file...]', 'files or directories of a checkout, instead of the manifest of this machine')
+    .option('--online', 'ask the provider, too, whether each reference exists')
     .addOption(jsonOption())
     .addOption(rootOption())
-    .action(async (files: string[], options: { json?: true; root: string }) => {
+    .action(async (files: string[], options: { online?: true; json?: true; root: string }) => {
       const { checkCommand } = await import('./check.ts');
-      end(await checkCommand({ files, root: rootOf(options.root), json: options.json === true }));
+      const { online = false, json = false } = options;
+      end(await checkCommand({ files, root: rootOf(options.root), online, json }));
     });
 
   program

@@ -4,6 +4,7 @@ import { formatProblem, type Problem } from '../domain/problem.ts';
 import { log } from '../effects/journal-log.ts';
 import { readLoadedUnits } from '../effects/loaded-units.ts';
 import type { UnitPlan } from '../unit/plan-units.ts';
+import { withoutRenewals } from '../unit/renewal-unit.ts';
 import { compareUnits, type ServiceChange, type UnitChanges, type UnitTree } from '../unit/unit-changes.ts';
 import { generatorExecutable } from './generator-executable.ts';
 import { toExitCode } from './report-failure.ts';
@@ -32,7 +33,8 @@ export interface PlannedChanges {
 export async function planChanges(root: string): Promise<PlannedChanges> {
   const loaded = readLoadedUnits(root);
   const planned = await plan({ root, executable: generatorExecutable(loaded) });
-  return { changes: compareUnits(loaded, treeOf(planned)), problems: planned?.problems ?? [] };
+  const changes = compareUnits(withoutRenewals(loaded), withoutRenewals(treeOf(planned)));
+  return { changes, problems: planned?.problems ?? [] };
 }
 
 /** A plan as a tree of units. */

@@ -3,9 +3,12 @@ import { origin, seconds, secretsDirectory, unitName } from './common.ts';
 import type { UnitContext } from './context.ts';
 import { hardening, tightest } from './hardening.ts';
 import { quoteArgument } from './syntax.ts';
+import type { UnitTree } from './unit-changes.ts';
 import type { UnitFile } from './unit-file.ts';
 
 const prefix = 'unit-secrets-renew@';
+/** As the drop-in of the service names it, in a list. */
+const required = / unit-secrets-renew@\S+/g;
 /** systemd.unit(5), NAME_MAX. */
 const longestName = 255 - `${prefix}.service`.length;
 
@@ -56,4 +59,16 @@ export function renewalUnit(
       },
     ],
   };
+}
+
+/**
+ * Units as if no renewal were due: whether one is depends on what is in memory, and is no change that anybody
+ * made.
+ */
+export function withoutRenewals(tree: UnitTree): UnitTree {
+  const rest = new Map<string, string>();
+  for (const [path, content] of tree) {
+    if (!path.startsWith(prefix)) rest.set(path, content.replace(required, ''));
+  }
+  return rest;
 }

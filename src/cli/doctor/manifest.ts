@@ -1,4 +1,4 @@
-import { realpathSync, statSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import type { Manifest } from '../../domain/manifest.ts';
 import { formatProblem } from '../../domain/problem.ts';
 import { paths } from '../../unit/paths.ts';
@@ -27,8 +27,18 @@ export function checkManifest(manifest: Manifest, changes: UnitChanges): HostFin
   return findings;
 }
 
-/** Generators run when only the root file system and /usr are mounted for sure. */
+/** What is mounted for sure when generators run, before what fstab says. */
+const early = ['/', '/usr', '/etc'];
+
 function checkMounts(): HostFinding[] {
+  // proc_pid_mountinfo(5): the fifth field is the mount point, with octal escapes
+  const points = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) =>
+      (line.split(' ')[4] ?? '').replace(/\\(\d{3})/g, (_, code) =>
+        String.fromCharCode(Number.parseInt(code, 8)),
+      ),
+    );
   const findings: HostFinding[] = [];
   for (const path of [paths.manifest, paths.manifestDirectory]) {
     let real: string;
@@ -37,15 +47,13 @@ function checkMounts(): HostFinding[] {
     } catch {
       continue;
     }
-    const devices = ['/', '/usr', '/etc'].map((place) => statSync(place).dev);
-    if (devices.includes(statSync(real).dev)) continue;
-    findings.push(
-      error(
-        check,
-        `${path} lies on a file system that is mounted after generators have run (${real}): at boot there is no manifest`,
-        'keep it on the root file system, a copy for instance',
-      ),
+    const above = points.filter(
+      (point) => point !== '' && `${real}/`.startsWith(point === '/' ? '/' : `${point}/`),
     );
+    const [point = '/'] = above.sort((a, b) => b.length - a.length);
+    if (early.includes(point)) continue;
+    const message = `${path} lies on ${point}, which is mounted after generators have run (${real}): at boot there is no manifest`;
+    findings.push(error(check, message, 'keep it on the root file system, a copy for instance'));
   }
   return findings;
 }
