@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
+import { sourcePath } from './source-file.ts';
 
 export interface LimitedFile {
   readonly bytes: Uint8Array;
@@ -18,7 +19,7 @@ export function readLimited(path: string, limit: number): LimitedFile {
   let descriptor: number | undefined;
   try {
     // O_NONBLOCK: the open of a FIFO would wait for a writer
-    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    descriptor = openSync(sourcePath(path), constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
     const status = fstatSync(descriptor);
     if (!status.isFile()) {
       throw dataFailure(

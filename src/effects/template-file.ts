@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
+import { sourcePath } from './source-file.ts';
 
 /** More than any configuration file that people write, and no danger to the memory that units may have. */
 const largestTemplate = 16 * 1024 * 1024;
@@ -21,11 +22,12 @@ export function readTemplateFile(path: string): string {
     });
   let bytes: Uint8Array;
   try {
-    const status = statSync(path);
+    const source = sourcePath(path);
+    const status = statSync(source);
     // before it is opened: opening a pipe would wait for a writer for ever
     if (!status.isFile()) throw fail(exitCodes.dataError, 'the template is not a regular file');
     if (status.size > largestTemplate) throw fail(exitCodes.dataError, 'the template is larger than 16 MiB');
-    bytes = readFileSync(path);
+    bytes = readFileSync(source);
   } catch (error) {
     if (error instanceof FailureError) throw error;
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
 import { paths } from '../unit/paths.ts';
+import { sourcePath } from './source-file.ts';
 
 /**
  * The service account token as a fetcher finds it: opened by unit-secrets-token.service, which may have
@@ -38,7 +39,7 @@ export function readOpenedToken(root: string): string {
  */
 export function readTokenFile(path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readFileSync(sourcePath(path), 'utf8');
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     if (code === 'ENOENT' || code === 'ENOTDIR') {

@@ -61,3 +61,14 @@ export const networkOrdering: readonly Setting[] = [
   ['Wants', 'network-online.target'],
   ['After', 'network-online.target nss-lookup.target time-set.target'],
 ];
+
+/**
+ * Binds the files that a unit reads to where it finds them though it may not enter the directories that they
+ * are in: a checkout may lie in a home of mode 0700. What is not there is left out; so are paths with
+ * characters that mean something in this setting, whose directories must be open.
+ */
+export function sources(files: readonly string[]): readonly Setting[] {
+  return [...new Set(files)]
+    .filter((file) => /^[A-Za-z0-9_@.,/+-]+$/.test(file))
+    .map((file) => ['BindReadOnlyPaths', `-${file}:${paths.sources}${file}`] as const);
+}

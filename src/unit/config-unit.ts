@@ -1,6 +1,6 @@
 import type { Service } from '../domain/manifest.ts';
 import { type ServiceName, serviceKey } from '../domain/service-name.ts';
-import { command, configDirectory, origin, pathList, secretsDirectory, unitName } from './common.ts';
+import { command, configDirectory, origin, pathList, secretsDirectory, sources, unitName } from './common.ts';
 import type { UnitContext } from './context.ts';
 import { hardening, tightest } from './hardening.ts';
 import { paths } from './paths.ts';
@@ -60,6 +60,7 @@ export function configUnit(
           ['RuntimeDirectory', configDirectories(service).join(' ')],
           ['RuntimeDirectoryMode', group === undefined ? '0700' : '0750'],
           ['BindReadOnlyPaths', `/run/${secretsDirectory(name)}`],
+          ...sources(service.configs.map(({ template }) => template)),
           ['ExecStart', render],
           ['ExecReload', render],
         ],

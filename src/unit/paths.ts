@@ -8,6 +8,8 @@ export const paths = {
   inline: '/run/unit-secrets/inline',
   token: '/run/unit-secrets/token/1password-token',
   queue: '/run/unit-secrets/queue',
+  /** Within a unit only: the files that it reads, below here at their whole paths. */
+  sources: '/run/unit-secrets/sources',
   serviceList: '/var/lib/unit-secrets/services',
   generated: '/run/systemd/generator',
 } as const;

@@ -7,6 +7,7 @@ import {
   pathList,
   seconds,
   secretsDirectory,
+  sources,
   tokenUnitName,
   unitName,
 } from './common.ts';
@@ -73,6 +74,9 @@ export function secretsUnit(
   settings.push(['RuntimeDirectory', directories]);
   settings.push(['RuntimeDirectoryMode', group === undefined ? '0700' : '0710']);
   if (!vault) settings.push(tokenCredential, tokenPath);
+  const files = vault ? [vault.path, ...vault.identities] : [];
+  for (const { template } of configs) files.push(template);
+  if (files.length > 0) settings.push(...sources(files));
   settings.push(['BindPaths', paths.queue], listPath, ['ExecStart', fetch], ['ExecReload', fetch]);
   return {
     path: unitName(name, 'secrets'),

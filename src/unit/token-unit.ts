@@ -1,6 +1,6 @@
 import type { Token } from '../domain/manifest.ts';
 import type { ServiceName } from '../domain/service-name.ts';
-import { command, origin, pathList, tokenUnitName } from './common.ts';
+import { command, origin, pathList, sources, tokenUnitName } from './common.ts';
 import type { UnitContext } from './context.ts';
 import { hardening, tightest } from './hardening.ts';
 import { paths } from './paths.ts';
@@ -44,6 +44,7 @@ export function tokenUnit(services: readonly ServiceName[], context: UnitContext
           ['RuntimeDirectoryPreserve', 'yes'],
           ['StateDirectory', 'unit-secrets'],
           ...credential,
+          ...sources(token && token.kind !== 'credential' ? sourcesOf(token) : []),
           ['ExecStart', open],
           ['ExecReload', open],
           // the directories are kept, so that requests can wait; the token is not
