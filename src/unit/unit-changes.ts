@@ -82,7 +82,8 @@ export function serviceOf(path: string, content: string): string | undefined {
   const named = /^Service="(.*)"$/m.exec(xSecretsText(content));
   if (named) return (named[1] ?? '').replaceAll('\\\\', '\\');
   if (path.startsWith('unit-secrets-') || path.includes('/')) return undefined;
-  if (path.startsWith('ssh-key-setup@')) return path;
+  const setup = /^ssh-key-setup(?:-retry)?(@.*\.service)$/.exec(path);
+  if (setup) return `ssh-key-setup${setup[1]}`;
   // timers, configuration units and stubs say it in their description
   return /^Description=.*?(\S+\.service)\b/m.exec(content)?.[1] ?? undefined;
 }

@@ -89,7 +89,7 @@ describe('generate', () => {
 
   test('writes what the generator would write', () => {
     const { exitCode, stderr, output } = generate({ [manifestPath]: manifest({ app: some }) });
-    expect({ exitCode, stderr }).toEqual({ exitCode: exitCodes.ok, stderr: `wrote 5 files to ${output}\n` });
+    expect({ exitCode, stderr }).toEqual({ exitCode: exitCodes.ok, stderr: `wrote 6 files to ${output}\n` });
     expect(readFileSync(join(output, 'app-secrets.service'), 'utf8')).toContain(
       `ExecStart=${process.execPath} fetch app`,
     );

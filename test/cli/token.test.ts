@@ -59,7 +59,7 @@ describe('token open', () => {
     writeFileSync(join(root, 'var'), '');
     const { exitCode, stderr } = tokenCommand(root, 'open');
     expect(exitCode).toBe(exitCodes.ok);
-    expect(stderr).toMatch(/^cannot note the services' names in .*; going on without\n$/);
+    expect(stderr).toMatch(/^cannot note the names of services in .*; going on without\n$/);
     expect(opened(root)).toBe(token);
   });
 

@@ -53,7 +53,7 @@ test('in the initrd nothing is written, whatever is there', async () => {
     paths: [],
   });
   vi.stubEnv('SYSTEMD_IN_INITRD', '0');
-  expect((await run(temporaryTree({ [manifestPath]: manifestOf('app') }))).paths).toHaveLength(5);
+  expect((await run(temporaryTree({ [manifestPath]: manifestOf('app') }))).paths).toHaveLength(6);
 });
 
 test.each([1, 1000])('%d services have three files each, beside those for all', async (count) => {
@@ -69,6 +69,7 @@ test.each([1, 1000])('%d services have three files each, beside those for all', 
       ]),
       'run-unit\\x2dsecrets.mount',
       'unit-secrets-token.service',
+      'unit-secrets-wanted@.target',
     ].sort(),
   );
 });
@@ -86,6 +87,7 @@ describe('an error in the manifest', () => {
       'good.service.d/50-unit-secrets.conf',
       'run-unit\\x2dsecrets.mount',
       'unit-secrets-token.service',
+      'unit-secrets-wanted@.target',
     ]);
   });
 
@@ -129,6 +131,7 @@ test('what has left the manifest, or the manifest with it, is wiped', async () =
       'gone-secrets.service',
       'run-unit\\x2dsecrets.mount',
       'unit-secrets-token.service',
+      'unit-secrets-wanted@.target',
     ]);
   }
 });

@@ -93,7 +93,7 @@ describe.each(['bookworm', 'trixie'] as const)('the reference setup on %s', (sui
       files: {
         '/etc/unit-secrets/templates/litellm.yaml': template,
         '/etc/ssh/sshd_config.d/50-keys-only.conf': readFileSync(
-          join(import.meta.dirname, '../../examples/ssh/50-keys-only.conf'),
+          join(import.meta.dirname, '../../examples/homelab/50-keys-only.conf'),
           'utf8',
         ),
       },

@@ -110,7 +110,7 @@ describe.each(['bookworm', 'trixie'] as const)("users' SSH keys on %s", (suite) 
       manifest: manifest('1h'),
       files: {
         '/etc/ssh/sshd_config.d/50-keys-only.conf': readFileSync(
-          join(import.meta.dirname, '../../examples/ssh/50-keys-only.conf'),
+          join(import.meta.dirname, '../../examples/homelab/50-keys-only.conf'),
           'utf8',
         ),
         '/etc/systemd/system/home-readonly.mount':

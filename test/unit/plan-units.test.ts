@@ -85,8 +85,8 @@ const names = fc.uniqueArray(
 );
 
 test('nothing gives nothing', () => {
-  expect(planOf({})).toEqual({ files: [], links: [], problems: [] });
-  expect(planOf({ manifest: read({ version: 1 }) })).toEqual({ files: [], links: [], problems: [] });
+  expect(planOf({})).toEqual({ files: [], links: [], orphans: [], problems: [] });
+  expect(planOf({ manifest: read({ version: 1 }) })).toEqual({ files: [], links: [], orphans: [], problems: [] });
 });
 
 test('a service is given a drop-in, a unit that fetches and a timer that tries again', () => {
@@ -96,6 +96,7 @@ test('a service is given a drop-in, a unit that fetches and a timer that tries a
     'backup-secrets@nas.service',
     'backup-retry@nas.timer',
     'run-unit\\x2dsecrets.mount',
+    'unit-secrets-wanted@.target',
     'unit-secrets-token.service',
   ]);
   expect(settings(plan, 'backup-retry@nas.timer', 'Unit')).toEqual(['backup@nas.service']);
@@ -266,6 +267,7 @@ describe('a directory without an entry', () => {
   test('that no service can have is left alone', () => {
     expect(planOf({ ...left('a b', '..', 'unit-secrets') }).files.map(({ path }) => path)).toEqual([
       'run-unit\\x2dsecrets.mount',
+      'unit-secrets-wanted@.target',
       'unit-secrets-token.service',
     ]);
   });
@@ -539,6 +541,7 @@ describe('a service that fetches its secrets itself', () => {
     expect(plan.files.map(({ path }) => path)).toEqual([
       dropIn('weather@a:b'),
       'run-unit\\x2dsecrets.mount',
+      'unit-secrets-wanted@.target',
       'unit-secrets-token.service',
     ]);
     const directory = 'unit-secrets/inline/weather@a,b';
@@ -620,7 +623,7 @@ describe('the SSH keys of a user', () => {
     expect(Number(JSON.parse(settings(early, path, 'Timeout')[0] ?? ''))).toBeLessThan(seconds[0] ?? 0);
     expect(settings(early, path, 'OnFailure')).toEqual(['ssh-key-setup-retry@alice.timer']);
     expect(settings(early, 'ssh-key-setup-retry@alice.timer', 'Unit')).toEqual([
-      'ssh-key-setup@alice.service',
+      'ssh-key-setup-retry@alice.service',
     ]);
   });
 
