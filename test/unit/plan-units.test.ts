@@ -620,7 +620,7 @@ describe('the SSH keys of a user', () => {
     expect(Number(JSON.parse(settings(early, path, 'Timeout')[0] ?? ''))).toBeLessThan(seconds[0] ?? 0);
     expect(settings(early, path, 'OnFailure')).toEqual(['ssh-key-setup-retry@alice.timer']);
     expect(settings(early, 'ssh-key-setup-retry@alice.timer', 'Unit')).toEqual([
-      'ssh-key-setup@alice.service',
+      'ssh-key-setup-retry@alice.service',
     ]);
   });
 
