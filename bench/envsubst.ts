@@ -7,7 +7,6 @@
  *
  * Needs Debian's gettext-base, python3, python3-yaml and git; says the same for the same seed.
  */
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: templates are what is compared
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { type ExitCode, exitCodes } from '../src/domain/exit-codes.ts';
 import { readManifest } from '../src/domain/manifest-reader.ts';
 import { formatProblem } from '../src/domain/problem.ts';
@@ -21,7 +21,10 @@ export async function plan({ root, executable }: Machine): Promise<UnitPlan | un
   const source = await readManifestFiles(root, paths);
   const secretsDirectories = leftDirectories(root);
   const configDirectories = list(root + paths.config, 'directories');
-  const nothingLeft = secretsDirectories.length === 0 && configDirectories.length === 0;
+  const inlineDirectories = list(root + paths.inline, 'directories');
+  const nothingLeft = [secretsDirectories, configDirectories, inlineDirectories].every(
+    (left) => left.length === 0,
+  );
   if (source.kind === 'missing' && nothingLeft) return undefined;
   const ownNamespace = isOwnNamespace(root);
   return planUnits(
@@ -30,6 +33,7 @@ export async function plan({ root, executable }: Machine): Promise<UnitPlan | un
       visibleNames: source.kind === 'read' ? source.visibleNames : [],
       secretsDirectories,
       configDirectories,
+      inlineDirectories,
       listed: wantsList(source) ? lines(root + paths.serviceList) : [],
     },
     {
@@ -54,6 +58,10 @@ export async function generate(normalDirectory: string, machine: Machine): Promi
     const result = await plan(machine);
     if (!result) return exitCodes.ok;
     const failures = writeFiles(normalDirectory, result.files, result.links);
+    // before SYSTEMD_SCOPE was, a daemon-reload did not look for units that are unneeded
+    const reloads = machine.root === '' && normalDirectory === paths.generated;
+    if (reloads && process.env['SYSTEMD_SCOPE'] === undefined)
+      for (const directory of result.orphans) empty(`/run/${directory}`);
     // units first: a record may take milliseconds on a slow console, and boot waits
     report(result.problems.map(formatProblem));
     report(failures);
@@ -104,6 +112,17 @@ function leftDirectories(root: string): LeftDirectory[] {
 /** Whether the names of earlier boots matter: only then is the list read. */
 function wantsList(source: ManifestSource): boolean {
   return source.kind === 'read' && source.manifest.general.length + source.manifest.partial.length > 0;
+}
+
+/** Wipes what is in a directory. The directory stays, as what tells later runs that its unit has nothing in it. */
+function empty(directory: string): void {
+  try {
+    for (const name of readdirSync(directory))
+      rmSync(`${directory}/${name}`, { recursive: true, force: true });
+  } catch (error) {
+    // one of them may have gone with another
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+  }
 }
 
 function lines(path: string): string[] {

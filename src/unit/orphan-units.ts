@@ -9,7 +9,7 @@ import type { UnitFile } from './unit-file.ts';
  * A stub for a directory that no manifest entry fills any more: systemd finds the unit unneeded in that very
  * `daemon-reload`, stops it and removes the directory, while the service itself keeps running.
  *
- * @param formerDirectories other directories below /run that go with the secrets
+ * @param formerDirectories other directories below /run that go with it
  */
 export function orphanUnit(
   name: ServiceName,

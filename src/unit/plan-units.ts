@@ -11,7 +11,7 @@ import { paths } from './paths.ts';
 import { renewalName, renewalUnit } from './renewal-unit.ts';
 import { retryTimer } from './retry-timer.ts';
 import { type FetchOptions, secretsUnit } from './secrets-unit.ts';
-import { inlineDropIn, serviceDropIn } from './service-drop-in.ts';
+import { inlineDropIn, inlineWipe, serviceDropIn } from './service-drop-in.ts';
 import {
   brokenSshKeyUnit,
   sshKeyLinks,
@@ -44,6 +44,8 @@ export interface GeneratorInput {
   readonly secretsDirectories: readonly LeftDirectory[];
   /** Directories below /run/unit-secrets/config. */
   readonly configDirectories: readonly string[];
+  /** Directories below /run/unit-secrets/inline. */
+  readonly inlineDirectories?: readonly string[];
   /** Lines of /var/lib/unit-secrets/services. */
   readonly listed: readonly string[];
 }
@@ -63,6 +65,8 @@ export interface UnitPlan {
   /** In the order in which they are to be written: a drop-in without its unit keeps a service down. */
   readonly files: readonly GeneratedFile[];
   readonly links: readonly GeneratedLink[];
+  /** Directories below /run that no entry has any more; systemd removes them with the units that own them. */
+  readonly orphans: readonly string[];
   readonly problems: readonly Problem[];
 }
 
@@ -99,6 +103,7 @@ class Planner {
   readonly #dropIns: UnitFile[] = [];
   readonly #units: GeneratedFile[] = [];
   readonly #links: GeneratedLink[] = [];
+  readonly #orphans: string[] = [];
   /** Services with units of ours, by name. */
   readonly #names = new Map<string, ServiceName>();
   /** Those that are worth remembering for a boot at which the manifest cannot be read. */
@@ -140,6 +145,7 @@ class Planner {
     }
     if (general.length > 0 || partial.length > 0) this.#keepDownPerhaps([...general, ...partial]);
     else this.#wipeOrphans();
+    this.#wipeInline();
     if (this.#names.size > 0 || secretsDirectories.length > 0 || configDirectories.length > 0) {
       this.#add(memoryMount(this.#context), wantedTarget(), tokenUnit(this.#known, this.#context));
     }
@@ -150,7 +156,12 @@ class Planner {
       this.#add(unit);
       this.#links.push({ path: `multi-user.target.wants/${unit.path}`, target: `../${unit.path}` });
     }
-    return { files: [...this.#dropIns.map(text), ...this.#units], links: this.#links, problems };
+    return {
+      files: [...this.#dropIns.map(text), ...this.#units],
+      links: this.#links,
+      orphans: this.#orphans,
+      problems,
+    };
   }
 
   #add(...units: readonly UnitFile[]): void {
@@ -163,6 +174,18 @@ class Planner {
   #formerOf(name: ServiceName): readonly string[] {
     if (this.#former.size === 0) return [];
     return this.#former.get(`${name.name}.service`) ?? [];
+  }
+
+  /** Where else rendered files of a service may be, relative to /run. */
+  #renderedBefore({ name }: ServiceName): readonly string[] {
+    const directories = this.#left.get(`${name}.service`)?.runtimeDirectories ?? [];
+    return directories.filter((one) => !this.#claimedByOther(one, name)).map((one) => `${one}/config`);
+  }
+
+  #claimedByOther(directory: string, name: string): boolean {
+    return this.#input.manifest.services.some(
+      (service) => service.runtimeDirectory === directory && service.name.name !== name,
+    );
   }
 
   #service(service: Service): void {
@@ -254,11 +277,26 @@ class Planner {
     const wipe = (directory: string, what: 'secrets' | 'config'): void => {
       const parsed = parseServiceName(unitOfDirectory(directory));
       if (!parsed.ok) return;
-      const former = what === 'secrets' ? this.#formerOf(parsed.service) : [];
+      const former =
+        what === 'secrets' ? this.#formerOf(parsed.service) : this.#renderedBefore(parsed.service);
       const unit = orphanUnit(parsed.service, what, former, this.#context);
-      if (!this.#written.has(unit.path)) this.#add(unit);
+      if (this.#written.has(unit.path)) return;
+      this.#add(unit);
+      this.#orphans.push(`unit-secrets/${what}/${directory}`, ...former);
     };
     for (const { directory } of secretsDirectories) wipe(directory, 'secrets');
     for (const directory of configDirectories) wipe(directory, 'config');
+  }
+
+  /** A service that fetched for itself is wiped when it stops, whatever has become of its entry. */
+  #wipeInline(): void {
+    const inline = new Set(
+      this.#input.manifest.services.filter((service) => service.inline).map(({ name }) => name.name),
+    );
+    for (const directory of this.#input.inlineDirectories ?? []) {
+      const parsed = parseServiceName(unitOfDirectory(directory));
+      if (parsed.ok && !inline.has(parsed.service.name))
+        this.#dropIns.push(inlineWipe(`${parsed.service.name}.service`, directory));
+    }
   }
 }

@@ -41,6 +41,8 @@ export function renewalUnit(
           ['Description', `Renew the secrets of ${name.name}.service, whose entry was edited`],
           ...origin(file),
           ['StartLimitIntervalSec', '0'],
+          // when this fails, systemd finds the old set unneeded, and wipes it
+          ['Requires', secrets],
           ['After', secrets],
           ['OnFailure', unitName(name, 'retry')],
           ['ConditionPathExists', `!/run/${secretsDirectory(name)}/${marker}`],

@@ -13,6 +13,7 @@ import {
 import { renderedDirectory } from './config-unit.ts';
 import type { UnitContext } from './context.ts';
 import { dropInName, paths } from './paths.ts';
+import { quoteArgument } from './syntax.ts';
 import type { Setting, UnitFile } from './unit-file.ts';
 import { makesWanted } from './wanted-target.ts';
 import { xSecretsSection } from './x-secrets.ts';
@@ -105,6 +106,25 @@ export function inlineDropIn(service: Service, context: UnitContext): UnitFile {
         ],
       },
       { name: xSecretsSection, settings: xSecretsSettings(service, context) },
+    ],
+  };
+}
+
+/**
+ * For a service that runs with secrets which it fetched itself, by an entry that is no more: its own units
+ * do not own their directory now, so its end must wipe it.
+ *
+ * @param directory its name below /run/unit-secrets/inline
+ */
+export function inlineWipe(unit: string, directory: string): UnitFile {
+  return {
+    path: `${unit}.d/49-unit-secrets-wipe.conf`,
+    source: paths.manifest,
+    sections: [
+      {
+        name: 'Service',
+        settings: [['ExecStopPost', `-+rm -rf -- ${quoteArgument(`${paths.inline}/${directory}`)}`]],
+      },
     ],
   };
 }

@@ -1,4 +1,3 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: a template is written
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Container } from '../container/container.ts';
 import {

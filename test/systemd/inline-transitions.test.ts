@@ -7,7 +7,8 @@ import { kinds, stageOn, transitions } from './inline-transitions.ts';
 import { bootMachine, makeHostKey, seal } from './machine.ts';
 import { manifestsOf, Play, rowsOf } from './table.ts';
 
-const suites: readonly Suite[] = ['bullseye', 'bookworm', 'trixie', 'sid'];
+// systemd 247 gives credentials to ExecStart= alone: the start fails there, before anything is fetched
+const suites: readonly Suite[] = ['bookworm', 'trixie', 'sid'];
 const port = 8080;
 const emulatorService = `[Service]
 ExecStart=/usr/bin/op-emulator --port ${port} --data /etc/op/data.json --account /etc/op/account.json
@@ -62,7 +63,8 @@ function transitionsOn(suite: Suite): void {
   for (const { name, row, between } of rowsOf(transitions)) {
     test(name, { concurrent: false }, async ({ expect }) => {
       const odd = await play.play(row, await play.prepare(row, between));
-      if (odd.length > 0) expect(odd, await machine.journal('--lines=60')).toEqual([]);
+      if (odd.length > 0)
+        expect(odd, `${JSON.stringify(odd)}\n${await machine.journal('--lines=60')}`).toEqual([]);
     });
   }
 }

@@ -62,8 +62,8 @@ export interface Outcome {
   readonly mainProcess: 'same' | 'another' | 'none';
   /** The values that it holds. */
   readonly holds: 'old' | 'new' | '';
-  /** The values in the directories. */
-  readonly files: 'old' | 'new' | 'gone';
+  /** The values in the directories; '' where these are still there, and empty. */
+  readonly files: 'old' | 'new' | '' | 'gone';
   /** Tries to fetch, successful or not. */
   readonly tries: number;
 }
@@ -124,7 +124,7 @@ await() {
   turns=0
   until "$@"; do
     turns=$((turns + 1))
-    [ $turns -lt 400 ] || { echo "still waiting for: $*" >&2; exit 99; }
+    [ $turns -lt 400 ] || { echo "still waiting for: $* $still" >&2; exit 99; }
     sleep 0.05
   done
 }
@@ -141,7 +141,8 @@ keep_drop_ins_only() {
   done
   rm ${manifestPath} && systemctl daemon-reload
 }
-are_gone() { for name in $names; do use $name; for path in $directories; do [ ! -e $path ] || return; done; done; }
+are_gone() { for name in $names; do use $name; for path in $directories; do [ ! -e $path ] || { still=$(find $path); return 1; }; done; done; }
+are_empty() { for name in $names; do use $name; [ -z "$(find $directories -type f 2>/dev/null)" ] || return; done; }
 wiped() { for path in $directories; do [ ! -e $path ] || return; done; }
 values() { grep -rhaoE 'value-(old|new)' "$@" 2>/dev/null; }
 report() {
@@ -167,7 +168,7 @@ look() {
     wiped || echo files $name $(values $directories)
   done
   journalctl --sync
-  journalctl --quiet --cursor-file=/run/cursor --output=json --output-fields=MESSAGE,_SYSTEMD_UNIT --grep='^try [0-9]+ of [0-9]+: '
+  journalctl --quiet --boot --cursor-file=/run/cursor --output=json --output-fields=MESSAGE,_SYSTEMD_UNIT --grep='^try [0-9]+ of [0-9]+: '
   :
 }
 `;
@@ -217,7 +218,8 @@ export class Play {
     await this.#run(
       `
 exec >&2
-for units in "$all_timer" "$all_apps" "$all_secrets" "$all_retry"; do systemctl stop $units 2>/dev/null; done
+# newer ones refuse all if one is not there; a pattern matches what is
+for units in "$all_timer" "$all_apps" '*-config.service' "$all_secrets" "$all_retry"; do systemctl stop $units 2>/dev/null; done
 await are_gone
 changed=$(cmp ${manifestPath} /root/manifests/original 2>&1; ls ${systemUnits} 2>/dev/null)
 rm -rf ${systemUnits}/*

@@ -64,7 +64,8 @@ function transitionsOn(suite: Suite): void {
   for (const { name, row, between } of rowsOf(transitions)) {
     test(name, { concurrent: false }, async ({ expect }) => {
       const odd = await play.play(row, await play.prepare(row, between));
-      if (odd.length > 0) expect(odd, await machine.journal('--lines=60')).toEqual([]);
+      if (odd.length > 0)
+        expect(odd, `${JSON.stringify(odd)}\n${await machine.journal('--lines=60')}`).toEqual([]);
     });
   }
 

@@ -445,11 +445,15 @@ export const transitions: readonly Transition[] = [
     name: 'has its secrets wiped when its entry is removed, and goes on running',
     kinds: 'all',
     first: 'edit none',
-    expected: { ...untouched, secrets: 'inactive', files: 'gone' },
+    expected: [
+      { ...untouched, secrets: 'inactive', files: 'gone' },
+      // systemd 247 does not look for what is unneeded when it reloads: there the generator wipes
+      { ...untouched, secrets: 'active', files: '' },
+    ],
   },
   {
     name: 'is restarted with fresh secrets when its entry was removed and is back',
-    first: 'edit none; await are_gone; edit original',
+    first: 'edit none; await are_empty; edit original',
     does: 'systemctl restart $app',
     expected: renewed,
   },
