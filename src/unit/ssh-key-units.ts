@@ -61,7 +61,7 @@ export function sshKeyRetryName({ name }: SshKeys): string {
  * for as long as the provider cannot be reached. This one waits for the keys instead, and sshd not for it.
  */
 export function sshKeyRetryUnit(keys: SshKeys, context: UnitContext): UnitFile {
-  const { name, user, file } = keys;
+  const { name, file } = keys;
   const secrets = unitName(name, 'secrets');
   return {
     path: sshKeyRetryName(keys),
@@ -70,10 +70,7 @@ export function sshKeyRetryUnit(keys: SshKeys, context: UnitContext): UnitFile {
       {
         name: 'Unit',
         settings: [
-          [
-            'Description',
-            escapeSpecifiers(`Put the SSH keys of ${user} in place now that they can be fetched`),
-          ],
+          ['Description', `Start ${name.name}.service again when the keys can be fetched`],
           ...origin(file),
           ['StartLimitIntervalSec', '0'],
           ['Requires', secrets],

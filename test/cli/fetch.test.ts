@@ -75,7 +75,7 @@ describe('credentials and files', () => {
     expect(left).toEqual([expect.stringMatching(/^\.ok-/), 'credentials', 'files', 'files/key']);
   });
 
-  test('of a service that fetches itself are in a directory of its own, which nobody else can enter', async () => {
+  test('of a service that fetches itself are in its directory, which systemd gives its mode, for nobody else to read', async () => {
     const root = await machine({
       app: { dynamicUser: 'inline', environment: { A: 'x' }, files: { key: 'f' } },
     });
@@ -86,8 +86,7 @@ describe('credentials and files', () => {
       stderr: '',
     });
     expect(readdirSync(directory).sort()).toEqual(['env', 'files']);
-    expect(['', 'env', 'files', 'files/key'].map((path) => modeOf(join(directory, path)))).toEqual([
-      '0700',
+    expect(['env', 'files', 'files/key'].map((path) => modeOf(join(directory, path)))).toEqual([
       '0600',
       '0700',
       '0400',

@@ -12,45 +12,16 @@ const values = {
   tunnel: 's3nt1nel-tunnel-dG9rZW4=',
   master: secret('master'),
   database: 's3nt1nel-database',
+  openai: 's3nt1nel-openai "q" \\',
   admin: secret('admin'),
   repository: `${secret('repository')}\nof two lines\n`,
   weather: secret('weather'),
 };
 
-const manifest = {
-  $schema: '/usr/share/unit-secrets/manifest.schema.json',
-  version: 1,
-  provider: { type: '1password' },
-  token: { age: '/etc/unit-secrets/1password-token.age' },
-  fetch: { tries: 12, timeout: '4min', retryEvery: '1min' },
-  services: {
-    cloudflared: { environment: { TUNNEL_TOKEN: 'op://Homelab/Cloudflare/tunnel-token' } },
-    litellm: {
-      environment: {
-        LITELLM_MASTER_KEY: 'op://Homelab/LiteLLM/master-key',
-        DATABASE_URL: 'postgresql://litellm:{{ op://Homelab/LiteLLM/db-password }}@127.0.0.1/litellm',
-      },
-      configs: { 'config.yaml': { template: '/etc/unit-secrets/templates/litellm.yaml' } },
-      group: 'litellm',
-      runtimeDirectory: 'litellm',
-    },
-    grafana: { credentials: { 'admin-password': 'op://Homelab/Grafana/password' } },
-    'backup@nas': { files: { 'repo.key': { value: 'op://Homelab/Backup/key', mode: '0400' } } },
-    weather: { dynamicUser: 'inline', environment: { API_KEY: 'op://Homelab/Weather/credential' } },
-  },
-  sshKeys: {
-    javiersc: {
-      privateKey: 'op://Homelab/Homelab SSH - javiersc/private key?ssh-format=openssh',
-      publicKey: 'op://Homelab/Homelab SSH - javiersc/public key',
-      authorize: true,
-    },
-  },
-};
-const template = `model_list: []
-general_settings:
-  master_key: \${LITELLM_MASTER_KEY}
-  database_url: "\${DATABASE_URL}"
-`;
+const example = (path: string): string =>
+  readFileSync(join(import.meta.dirname, '../../examples', path), 'utf8');
+const manifest = example('homelab/manifest.json');
+const template = example('homelab/templates/litellm.yaml');
 
 /** Stand-ins: each checks what it was given, and fails where that is not what it needs. */
 const service = (lines: string): string =>
@@ -79,10 +50,11 @@ describe.each(['bookworm', 'trixie'] as const)('the reference setup on %s', (sui
     emulated = await bootEmulated({
       suite,
       packages: ['openssh-server'],
-      manifest: `${JSON.stringify(manifest, undefined, 2)}\n`,
+      manifest: manifest,
       items: {
         Cloudflare: { 'tunnel-token': values.tunnel },
         LiteLLM: { 'master-key': values.master, 'db-password': values.database },
+        OpenAI: { credential: values.openai },
         Grafana: { password: values.admin },
         Backup: { key: values.repository },
         Weather: { credential: values.weather },
@@ -92,10 +64,7 @@ describe.each(['bookworm', 'trixie'] as const)('the reference setup on %s', (sui
       services,
       files: {
         '/etc/unit-secrets/templates/litellm.yaml': template,
-        '/etc/ssh/sshd_config.d/50-keys-only.conf': readFileSync(
-          join(import.meta.dirname, '../../examples/homelab/50-keys-only.conf'),
-          'utf8',
-        ),
+        '/etc/ssh/sshd_config.d/50-keys-only.conf': example('ssh/50-keys-only.conf'),
       },
       setup:
         'useradd --system --user-group litellm; useradd --create-home --shell /bin/bash javiersc; systemctl --quiet enable ssh.service',
@@ -128,8 +97,10 @@ describe.each(['bookworm', 'trixie'] as const)('the reference setup on %s', (sui
     ]);
     expect(yaml.stdout).toBe(
       template
+        .replace('{{ op://Homelab/OpenAI/credential }}', () => JSON.stringify(values.openai).slice(1, -1))
+        .replace('${REQUEST_TIMEOUT:number}', '600')
         .replace('${LITELLM_MASTER_KEY}', () => JSON.stringify(values.master))
-        .replace('${DATABASE_URL}', () => url),
+        .replace('${DATABASE_URL}', () => JSON.stringify(url)),
     );
     expect(await machine.readFile('/run/grafana/admin-password')).toBe(values.admin);
     expect(await machine.readFile('/run/backup-nas/repo.key')).toBe(values.repository);

@@ -6,7 +6,16 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Container } from '../container/container.ts';
 import { bootEmulated, type EmulatedMachine } from './emulated.ts';
 import { listing, statusOf } from './looking.ts';
-import { journalOf, manifestPath, stateOf, waitUntilGone } from './machine.ts';
+import {
+  bootMachine,
+  hostKeyPath,
+  journalOf,
+  makeHostKey,
+  manifestPath,
+  stateOf,
+  vaultManifest,
+  waitUntilGone,
+} from './machine.ts';
 
 interface KeyPair {
   readonly privateKey: string;
@@ -110,7 +119,7 @@ describe.each(['bookworm', 'trixie'] as const)("users' SSH keys on %s", (suite) 
       manifest: manifest('1h'),
       files: {
         '/etc/ssh/sshd_config.d/50-keys-only.conf': readFileSync(
-          join(import.meta.dirname, '../../examples/homelab/50-keys-only.conf'),
+          join(import.meta.dirname, '../../examples/ssh/50-keys-only.conf'),
           'utf8',
         ),
         '/etc/systemd/system/home-readonly.mount':
@@ -285,7 +294,38 @@ describe.each(['bookworm', 'trixie'] as const)("users' SSH keys on %s", (suite) 
       'the new key to come',
       60_000,
     );
+    // that was the retry, which holds up nobody
+    expect(await journalOf(machine, 'ssh-key-setup-retry@ada.service')).not.toMatch(
+      /denied|authentication|status=/i,
+    );
     const { stdout, stderr } = await login('ada', 'ada');
     expect(stdout, stderr).toBe('ada\n');
   });
 });
+
+test.each(['bullseye', 'sid'] as const)(
+  'the setup is retried until it succeeds, without an sshd, on %s',
+  async (suite) => {
+    const key = makeHostKey();
+    await using machine = await bootMachine({
+      suite,
+      key,
+      manifest: vaultManifest(
+        {},
+        {
+          fetch: { tries: 1, timeout: '5s', retryEvery: '1s' },
+          sshKeys: { ada: { privateKey: 'op://Vault/Item/field', authorize: true } },
+        },
+      ),
+      vault: { Vault: { Item: { field: ed25519.privateKey } } },
+      setup: `useradd --create-home ada; mv ${hostKeyPath} ${hostKeyPath}.away`,
+    });
+    expect(await stateOf(machine, secretsUnitOf('ada'))).toMatch(/failed|activating/);
+    await machine.exec(`mv ${hostKeyPath}.away ${hostKeyPath}`);
+    await machine.waitFor(
+      async () => (await machine.readFile('/home/ada/.ssh/id_ed25519')) === ed25519.privateKey,
+      'the key to come',
+    );
+    await waitUntilGone(machine, '/run/unit-secrets/secrets/ssh-key-setup@ada');
+  },
+);
