@@ -86,7 +86,12 @@ const names = fc.uniqueArray(
 
 test('nothing gives nothing', () => {
   expect(planOf({})).toEqual({ files: [], links: [], orphans: [], problems: [] });
-  expect(planOf({ manifest: read({ version: 1 }) })).toEqual({ files: [], links: [], orphans: [], problems: [] });
+  expect(planOf({ manifest: read({ version: 1 }) })).toEqual({
+    files: [],
+    links: [],
+    orphans: [],
+    problems: [],
+  });
 });
 
 test('a service is given a drop-in, a unit that fetches and a timer that tries again', () => {
