@@ -83,7 +83,7 @@ export const transitions: readonly Transition[] = [
       'began=$(date +%s)',
       '! systemctl start $app',
       'for turn in 1 2; do was=$(fetch_began); again() { [ "$(fetch_began)" != "$was" ]; }; await again; done',
-      '[ $(($(date +%s) - began)) -ge 2 ] && await is $retry active && systemctl stop $app && no_retry',
+      '[ $(($(date +%s) - began)) -ge 2 ] && await is $secrets failed && await is $retry active && systemctl stop $app && no_retry',
     ].join(' && '),
     expected: { ...keptDown, tries: 3 },
   },
