@@ -337,6 +337,7 @@ describe.concurrent(`${steps} operations in random order`, () => {
         suite,
         key,
         manifest: manifestOf(allOf(1)),
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: the placeholders of a template of ours
         files: { [template]: '${ENTRY}|${A}|${B}' },
         vault: vaultOf(1),
         services: Object.fromEntries(
