@@ -8,7 +8,7 @@ import { bootMachine, makeHostKey, seal } from './machine.ts';
 import { manifestsOf, Play, rowsOf } from './table.ts';
 
 // systemd 247 gives credentials to ExecStart= alone: the start fails there, before anything is fetched
-const suites: readonly Suite[] = ['bookworm', 'trixie', 'sid'];
+const suites: readonly Suite[] = ['bookworm', 'sid'];
 const port = 8080;
 const emulatorService = `[Service]
 ExecStart=/usr/bin/op-emulator --port ${port} --data /etc/op/data.json --account /etc/op/account.json

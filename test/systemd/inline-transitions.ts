@@ -73,7 +73,7 @@ export const transitions: readonly Transition[] = [
     expected: { ...failed, tries: 1 },
   },
   { name: 'has its secrets wiped when it is stopped', does: 'systemctl stop $app', expected: stopped },
-  { name: 'that crashes has its secrets wiped', alsoReloaded: true, does: 'crash', expected: failed },
+  { name: 'that crashes has its secrets wiped', does: 'crash', expected: failed },
   {
     name: 'that crashes is restarted by its Restart= with fresh secrets',
     units: restartOnFailure,

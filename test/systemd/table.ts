@@ -46,7 +46,7 @@ export interface Transition {
   readonly does?: string;
   /** The exit status of what it does must not be 0. */
   readonly refused?: true;
-  /** Also with a `daemon-reload`, and with a `daemon-reexec`, before what it does. */
+  /** Also with a `daemon-reload` and a `daemon-reexec` before what it does. */
   readonly alsoReloaded?: true;
   /** What comes of it; of several, one. */
   readonly expected: Outcome | readonly Outcome[];
@@ -132,7 +132,8 @@ main_process() { systemctl show --property=MainPID --value "$app"; }
 fetch_began() { systemctl show --property=ExecMainStartTimestampMonotonic --value "$secrets"; }
 crash() { kill -KILL "$(main_process)"; }
 ends() { kill -TERM "$(main_process)"; }
-no_retry() { [ -z "$(systemctl list-jobs --no-legend "$retry")" ] && is "$retry" inactive; }
+has_no_job() { [ -z "$(systemctl list-jobs --no-legend "$1")" ]; }
+no_retry() { await has_no_job "$retry" && is "$retry" inactive; }
 ${provider}
 edit() { cp "/root/manifests/$1" ${manifestPath} && systemctl daemon-reload; }
 keep_drop_ins_only() {
@@ -350,12 +351,16 @@ wait
 export function rowsOf(
   transitions: readonly Transition[],
 ): readonly { readonly name: string; readonly row: Transition; readonly between: string }[] {
-  return transitions.flatMap((row) => {
-    const verbs = ['', ...(row.alsoReloaded ? ['daemon-reload', 'daemon-reexec'] : [])];
-    return verbs.map((verb) => ({
-      name: verb === '' ? row.name : `${row.name}, after ${verb}`,
-      row,
-      between: verb === '' ? '' : `systemctl ${verb}`,
-    }));
-  });
+  return transitions.flatMap((row) => [
+    { name: row.name, row, between: '' },
+    ...(row.alsoReloaded
+      ? [
+          {
+            name: `${row.name}, after daemon-reload and daemon-reexec`,
+            row,
+            between: 'systemctl daemon-reload; systemctl daemon-reexec',
+          },
+        ]
+      : []),
+  ]);
 }

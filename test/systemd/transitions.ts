@@ -83,7 +83,7 @@ export const transitions: readonly Transition[] = [
       'began=$(date +%s)',
       '! systemctl start $app',
       'for turn in 1 2; do was=$(fetch_began); again() { [ "$(fetch_began)" != "$was" ]; }; await again; done',
-      '[ $(($(date +%s) - began)) -ge 2 ] && await is $retry active && systemctl stop $app && no_retry',
+      '[ $(($(date +%s) - began)) -ge 2 ] && await is $secrets failed && await is $retry active && systemctl stop $app && no_retry',
     ].join(' && '),
     expected: { ...keptDown, tries: 3 },
   },
@@ -589,6 +589,7 @@ export const kinds: readonly Kind[] = [
 /** A template, and one that uses a name that nothing declares. */
 export const templates = {
   good: '{"key": "{{ op://Vault/Item/field }}"}\n',
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the placeholder of a template of ours
   broken: '{"key": "${NOWHERE}"}\n',
 };
 
