@@ -191,7 +191,6 @@ describe('configs', () => {
 
   test('hand over exactly what their templates use: names and references', async () => {
     const world = fakeWorld([secret], {
-      // biome-ignore lint/suspicious/noTemplateCurlyInString: a template
       templates: { '/t.yaml': 'a: ${A}\nb: "{{ op://v/i/b }}"\nc: ${OWN:number} ${A}\n' },
     });
     await fetchSecrets(
@@ -218,7 +217,6 @@ describe('configs', () => {
   });
 
   test('keep the values of one from the template of another', async () => {
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: a template
     const world = fakeWorld([secret], { templates: { '/t.yaml': '${OWN}' } });
     const two = planWith(
       {},
@@ -236,7 +234,6 @@ describe('configs', () => {
   test.each([
     [
       'a name that nobody declares',
-      // biome-ignore lint/suspicious/noTemplateCurlyInString: a template
       'x: 1\ny: ${TOKN}\n',
       '/t.yaml:2:4: "TOKN" is declared neither in the service\'s environment nor in the values of this config (did you mean "TOKEN"?)',
     ],
@@ -264,7 +261,6 @@ describe('configs', () => {
   test('take a value from the environment as it is, and what a value contains is no placeholder', async () => {
     await fc.assert(
       fc.asyncProperty(variableText, async (text) => {
-        // biome-ignore lint/suspicious/noTemplateCurlyInString: a template
         const world = fakeWorld([() => ({ ok: true, value: text })], { templates: { '/t.yaml': '${A}' } });
         await fetchSecrets(withConfig({ A: 'op://v/i/a' }), world);
         const values = parseRenderValues(world.written[0]?.renderValues ?? '');

@@ -337,7 +337,6 @@ describe.concurrent(`${steps} operations in random order`, () => {
         suite,
         key,
         manifest: manifestOf(allOf(1)),
-        // biome-ignore lint/suspicious/noTemplateCurlyInString: the placeholders of a template of ours
         files: { [template]: '${ENTRY}|${A}|${B}' },
         vault: vaultOf(1),
         services: Object.fromEntries(

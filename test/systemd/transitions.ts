@@ -589,7 +589,6 @@ export const kinds: readonly Kind[] = [
 /** A template, and one that uses a name that nothing declares. */
 export const templates = {
   good: '{"key": "{{ op://Vault/Item/field }}"}\n',
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: the placeholder of a template of ours
   broken: '{"key": "${NOWHERE}"}\n',
 };
 

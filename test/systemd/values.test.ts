@@ -6,7 +6,6 @@ const values: Readonly<Record<string, string>> = {
   empty: '',
   quotes: `"double" 'single' "unbalanced`,
   backslashes: 'a\\b \\n \\\\ \\" ends with \\',
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: not a template
   dollars: '$HOME ${HOME} $$ $(id) $',
   backticks: '`id` ``',
   percent: '%n %% %i 100%',
