@@ -1,5 +1,5 @@
 /**
- * Makes the packages in dist/packages, the same bytes from the same commit (docs/decisions/0007-packages.md).
+ * Makes the packages in dist/packages, the same bytes from the same commit (docs/decisions/0006-packages.md).
  *
  *     node scripts/package.ts [--arch x64|arm64]… [--format deb|rpm|npm]… [--output DIR] [--fast]
  *

@@ -41,6 +41,9 @@ export interface Sandbox {
 /** For what runs no program of ours, or none at all. */
 export const tightest: Sandbox = { jit: false, network: false, home: 'yes', umask: '0077' };
 
+/** Every unit names them all, so with very many of them boot would wait for the writing alone. */
+const mostHidden = 100;
+
 const serialised = new Map<string, string>();
 
 /**
@@ -54,6 +57,8 @@ export function hardening(
   { privateUsers, runtimeDirectories }: Pick<UnitContext, 'privateUsers' | 'runtimeDirectories'>,
   own: readonly (string | undefined)[] = [],
 ): string {
+  if (runtimeDirectories.length === 0 || runtimeDirectories.length > mostHidden)
+    return common(sandbox, privateUsers);
   const others = runtimeDirectories.filter((name) => !own.includes(name)).map((name) => `-/run/${name}`);
   const text = common(sandbox, privateUsers);
   return others.length === 0 ? text : text + serialiseSettings([['InaccessiblePaths', others.join(' ')]]);

@@ -5,9 +5,11 @@ import { error, type HostFinding, ok } from './finding.ts';
 
 const oldest = 247;
 const encryptedCredentials = 250;
+/** From this one on `ExecStartPre=` has credentials, too. */
+const credentialsBeforeStart = 248;
 
 /** systemd's version: what units can rely on. */
-export function checkSystemd({ token, provider }: Manifest): HostFinding[] {
+export function checkSystemd({ token, provider, services }: Manifest): HostFinding[] {
   const [, text] = /^systemd (\d+)/.exec(systemctl(['--version']).stdout) ?? [];
   const version = Number(text ?? 0);
   if (version < oldest) {
@@ -22,6 +24,11 @@ export function checkSystemd({ token, provider }: Manifest): HostFinding[] {
   if (provider.type === '1password' && token.kind === 'credential' && version < encryptedCredentials) {
     const message = `version ${version} does not know encrypted credentials, which "token" asks for`;
     return [error('systemd', message, 'seal the token with age: unit-secrets token seal')];
+  }
+  const inline = services.filter((service) => service.inline).map(({ name }) => `${name.name}.service`);
+  if (inline.length > 0 && version < credentialsBeforeStart) {
+    const message = `version ${version} gives credentials to ExecStart= only: ${inline.join(', ')} cannot fetch by itself`;
+    return [error('systemd', message, 'leave "dynamicUser" out of the manifest')];
   }
   return [ok('systemd', `version ${version}`)];
 }
