@@ -89,9 +89,12 @@ export function obtainFrom(
           { ...bounded, references },
           {
             ask: async (until) => doubtful(await ask(until), root),
-            coolDown: () => (alone ? undefined : coolDownFailure(queue, token)),
+            coolDown: () => (alone || secret === '' ? undefined : coolDownFailure(queue, token)),
+            // a vault file may have changed, and to look again costs nobody anything
             remembered: () =>
-              alone ? undefined : remembered(queue, service, names, { unit: request.unitDigest, token }),
+              alone || provider.type === 'age-vault'
+                ? undefined
+                : remembered(queue, service, names, { unit: request.unitDigest, token }),
             tell: (progress) => {
               write(progress);
               notify({ status: statusOf(progress, tries) });
@@ -109,7 +112,7 @@ export function obtainFrom(
         );
       } catch (error) {
         if (!(error instanceof FailureError)) throw error;
-        throw new FailureError(withRemedy(error.failure, names, alone));
+        throw new FailureError(withRemedy(error.failure, names, alone || provider.type === 'age-vault'));
       }
     },
     remember(failure) {
@@ -200,9 +203,9 @@ function namesOf(service: string): Names {
 }
 
 /** The last word in the journal says what to do. */
-function withRemedy(failure: Failure, names: Names, alone: boolean): Failure {
+function withRemedy(failure: Failure, names: Names, unremembered: boolean): Failure {
   const hint = failure.hint === undefined ? '' : `${failure.hint}; `;
-  if (alone || failure.hint?.includes(names.always)) return failure;
+  if (unremembered || failure.hint?.includes(names.always)) return failure;
   if (failure.class === 'permanent') {
     return { ...failure, hint: `${hint}once that is done, "${names.retry}"; ${names.always} always ask` };
   }
