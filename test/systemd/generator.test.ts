@@ -42,7 +42,7 @@ describe('the generator in odd places', () => {
     await machine.writeFile(manifestPath, manifestOf(services));
     const directory = `/run/with-${services}`;
     expect((await run('', directory)).code).toBe(0);
-    expect(await count(directory)).toBe(services === 0 ? 0 : 3 * services + 2);
+    expect(await count(directory)).toBe(services === 0 ? 0 : 3 * services + 3);
     expect((await machine.exec(`find ${directory} -name '.*' -type f`)).stdout).toBe('');
   });
 
@@ -51,7 +51,7 @@ describe('the generator in odd places', () => {
     const readOnly =
       'mount --make-rprivate /; mount --bind -o ro / /mnt; mount -o remount,bind,ro /; touch /etc/x && exit 99';
     expect((await run(`${readOnly} || :`, '/run/read-only')).code).toBe(0);
-    expect(await count('/run/read-only')).toBe(8);
+    expect(await count('/run/read-only')).toBe(9);
   });
 
   test('without /dev/kmsg', async () => {

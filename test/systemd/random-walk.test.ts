@@ -180,7 +180,7 @@ const allowedFiles = [
   // what is written aside has its final mode from birth
   `700 root:(?:root|app) d \\S*/${aside}`,
   `(?:400|440|600|640) root:(?:root|app) f \\S*/${aside}/\\S+`,
-  String.raw`\S+ root:root \S unit-secrets/(?:token|queue)/\S*`,
+  String.raw`\S+ root:(?:root|app) \S unit-secrets/(?:token|queue)/\S*`,
 ].map((pattern) => new RegExp(`^${pattern}$`));
 
 /** The name of the service whose environment is in this directory. */
