@@ -1,16 +1,24 @@
+import { readdirSync, statSync } from 'node:fs';
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
 import { sshKeySetup } from '../domain/manifest-ssh-keys.ts';
 import { formatProblem } from '../domain/problem.ts';
-import { companionName, parseServiceName } from '../domain/service-name.ts';
+import { companionName, directoryName, parseServiceName, type ServiceName } from '../domain/service-name.ts';
 import { log } from '../effects/journal-log.ts';
+import { readLoadedUnits } from '../effects/loaded-units.ts';
 import { showUnits, systemctl } from '../effects/systemctl.ts';
+import { uptime } from '../effects/uptime.ts';
+import { dropInName, paths } from '../unit/paths.ts';
+import type { ServiceChange, UnitTree } from '../unit/unit-changes.ts';
 import { planChanges, printChanges } from './plan.ts';
 import { toExitCode } from './report-failure.ts';
 
+const tokenUnit = 'unit-secrets-token.service';
+
 /**
- * `apply`: shows the plan and carries it out: `daemon-reload`, then for each service that is given something
- * new a reload of its secrets and, if it runs, a restart; keys of users are set up anew. A manifest with problems is not applied.
+ * `apply`: shows the plan and carries it out: `daemon-reload`, the token anew if it is another, then for each
+ * service that is given something new a reload of its secrets and, if it runs, a restart; keys of users are
+ * set up anew. What an earlier call left undone is done, too. A manifest with problems is not applied.
  *
  * @returns 0, 1 if the manifest has problems, 75 if secrets could not be fetched or a service not restarted
  */
@@ -26,34 +34,94 @@ export function applyCommand(): Promise<ExitCode> {
       return exitCodes.problems;
     }
     printChanges(changes);
-    if (changes.units.length === 0) return exitCodes.ok;
-    run(['daemon-reload']);
+    if (changes.units.length > 0) run(['daemon-reload']);
     let failed = 0;
-    for (const { service, change, refetch } of changes.services) {
-      if ((refetch || change === 'added' || change === 'mended') && !refresh(service)) failed++;
-    }
+    if (changes.units.some(({ path }) => path === tokenUnit) && isActive(tokenUnit) && !reload(tokenUnit))
+      failed++;
+    const loaded = readLoadedUnits('');
+    for (const one of affected(changes.services, loaded)) if (!refresh(one, loaded)) failed++;
     if (failed === 0) return exitCodes.ok;
-    log(
-      'error',
-      `${failed} service${failed === 1 ? '' : 's'} could not be given what is new, and go${failed === 1 ? 'es' : ''} on with what they had`,
-    );
+    log('error', 'not all of it could be done: run it again when what is told above is mended');
     return exitCodes.temporaryFailure;
   });
 }
 
-/** Fetches anew for a service that has secrets, and restarts it if it runs. @returns whether all went well */
-function refresh(service: string): boolean {
-  const parsed = parseServiceName(service);
-  if (!parsed.ok) return true;
-  if (parsed.service.base === sshKeySetup)
-    return attempt(['start', service], `${service} could not be started`);
-  const secrets = `${companionName(parsed.service, 'secrets')}.service`;
-  const states = showUnits([secrets, service], ['ActiveState']);
-  const isActive = (unit: string): boolean => states.get(unit)?.get('ActiveState') === 'active';
-  if (isActive(secrets) && !attempt(['reload', secrets], `${secrets} could not be reloaded`)) return false;
-  if (!isActive(service)) return true;
-  return attempt(['try-restart', service], `${service} could not be restarted`);
+/** A service that is to be given something: fetched anew, or only handed over by a restart. */
+interface Affected {
+  readonly service: ServiceName;
+  readonly refetch: boolean;
 }
+
+/** Services that have changed, and those whose secrets or processes are older than their entries say. */
+function affected(changes: readonly ServiceChange[], loaded: UnitTree): Affected[] {
+  const changed = new Map(changes.map((change) => [change.service, change]));
+  const names = new Set(changed.keys());
+  for (const path of loaded.keys()) {
+    const [, service] = /^(.*\.service)\.d\//.exec(path) ?? [];
+    if (service !== undefined) names.add(service);
+  }
+  return [...names].flatMap((name): Affected[] => {
+    const parsed = parseServiceName(name);
+    const { change, refetch = false } = changed.get(name) ?? {};
+    if (!parsed.ok || change === 'removed' || change === 'broken') return [];
+    const { service } = parsed;
+    const secrets = newestSecret(service);
+    const dropIn = loaded.get(`${name}.d/${dropInName}`) ?? '';
+    const other = secrets !== undefined && dropIn !== '' && !dropIn.includes(`/${secrets.marker}\n`);
+    if (refetch || other) return [{ service, refetch: true }];
+    const fresh = change === 'added' || change === 'mended';
+    return fresh || (secrets && isOlder(name, secrets.changed)) ? [{ service, refetch: false }] : [];
+  });
+}
+
+/** Whether a service was started before a time of the wall clock, in milliseconds. */
+function isOlder(unit: string, time: number): boolean {
+  const shown = showUnits([unit], ['ActiveState', 'ActiveEnterTimestampMonotonic']).get(unit);
+  const since = Number(shown?.get('ActiveEnterTimestampMonotonic') ?? 0) / 1e6;
+  const age = (Date.now() - time) / 1000;
+  return shown?.get('ActiveState') === 'active' && since > 0 && uptime() - since > age;
+}
+
+/** The marker of a service's secrets, and when any of their files was last replaced; undefined if there are none. */
+function newestSecret(
+  service: ServiceName,
+): { readonly marker: string; readonly changed: number } | undefined {
+  const directory = `${paths.secrets}/${directoryName(service.name)}`;
+  try {
+    const names = readdirSync(directory, { recursive: true }).map(String);
+    const marker = names.find((name) => name.startsWith('.ok-'));
+    if (marker === undefined) return undefined;
+    const contents = names.filter((name) => name !== marker).map((name) => statSync(`${directory}/${name}`));
+    return {
+      marker,
+      changed: Math.max(0, ...contents.filter((one) => one.isFile()).map((one) => one.mtimeMs)),
+    };
+  } catch {
+    // not there, or gone meanwhile
+    return undefined;
+  }
+}
+
+const isActive = (unit: string): boolean =>
+  showUnits([unit], ['ActiveState']).get(unit)?.get('ActiveState') === 'active';
+
+/** Gives a service what is new. @returns whether all went well */
+function refresh({ service: name, refetch }: Affected, loaded: UnitTree): boolean {
+  const service = `${name.name}.service`;
+  if (name.base === sshKeySetup) return attempt(['start', service], `${service} could not be started`);
+  const secrets = `${companionName(name, 'secrets')}.service`;
+  const config = `${companionName(name, 'config')}.service`;
+  if (refetch && isActive(secrets)) {
+    if (!reload(secrets)) return false;
+    // that brings a reload of the configuration, too, which nobody has waited for
+    if (loaded.has(config) && isActive(config) && !reload(config)) return false;
+  }
+  if (isActive(service)) return attempt(['try-restart', service], `${service} could not be restarted`);
+  log('info', `${service} does not run: it is given its secrets when it is started`);
+  return true;
+}
+
+const reload = (unit: string): boolean => attempt(['reload', unit], `${unit} could not be reloaded`);
 
 function attempt(args: readonly string[], failure: string): boolean {
   log('info', `systemctl ${args.join(' ')}`);

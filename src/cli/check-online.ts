@@ -1,4 +1,5 @@
 import type { Manifest, NamedValue } from '../domain/manifest.ts';
+import { quoteName } from '../domain/problem.ts';
 import { parseTemplate, templateNeeds } from '../domain/template.ts';
 import { parseValue, referencesOf } from '../domain/value.ts';
 import type { Finding } from './check.ts';
@@ -28,12 +29,12 @@ export async function findMissingReferences(
   if (references.length === 0) return [];
   const provider = await openProvider(manifest, root);
   const resolutions = await provider.resolve(references);
-  return references.flatMap((reference): Finding[] => {
+  return wanted.flatMap(({ reference, service }): Finding[] => {
     const resolution = resolutions.get(reference);
     if (!resolution || resolution.ok) return [];
-    const services = wanted.filter((one) => one.reference === reference).map(({ service }) => service);
     const { message } = resolution.failure;
-    return [{ severity: 'error', file, message, hint: `for ${[...new Set(services)].join(', ')}` }];
+    const named = message.includes(reference) ? message : `${quoteName(reference)}: ${message}`;
+    return [{ severity: 'error', file, message: named, hint: `for ${service}`, service }];
   });
 }
 

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { formatOfPath } from '../domain/config-format.ts';
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
 import type { ConfigFile, Manifest, Service } from '../domain/manifest.ts';
@@ -10,7 +11,7 @@ import { readTemplateFile } from '../effects/template-file.ts';
 import { paths } from '../unit/paths.ts';
 import { type ManifestSet, manifestSets } from './manifest-set.ts';
 import { toExitCode } from './report-failure.ts';
-import { snippetOf } from './snippet.ts';
+import { snippetOf, withoutValues } from './snippet.ts';
 import { paint, print, printJson } from './terminal.ts';
 
 /** A problem as `check` tells it. */
@@ -106,7 +107,25 @@ function hostPath(set: ManifestSet | undefined, root: string): Locate {
 }
 
 function checkTemplates(service: Service, locate: Locate): Finding[] {
-  return service.configs.flatMap((config) => checkConfig(service, config, locate));
+  return service.configs.flatMap((config) => [
+    ...checkConfig(service, config, locate),
+    ...checkFormat(service, config),
+  ]);
+}
+
+/** A name such as config.yaml.tpl tells nobody that the file is YAML: nothing would be escaped. */
+function checkFormat(service: Service, { name, template, format, formatGiven }: ConfigFile): Finding[] {
+  const meant = formatOfPath(name);
+  if (format !== 'text' || formatGiven || meant === 'text') return [];
+  return [
+    {
+      severity: 'warning',
+      file: template,
+      message: `values are put into ${quoteName(name)} as they are, as the name of its template does not tell its format`,
+      hint: `add "format": "${meant}" to the config, or "format": "text" if that is meant`,
+      service: service.name.name,
+    },
+  ];
 }
 
 function checkConfig(service: Service, config: ConfigFile, locate: Locate): Finding[] {
@@ -166,9 +185,14 @@ function stateOf(path: string): 'there' | 'missing' | 'hidden' {
 }
 
 function tell(finding: Finding, root: string): string {
-  const colour = finding.severity === 'error' ? 'red' : 'yellow';
-  const line = `${paint(colour, `${finding.severity}:`)} ${formatProblem(finding)}`;
-  const snippet = finding.position && snippetOf(textOf(finding.file, root), finding.position);
+  const isError = finding.severity === 'error';
+  const line = isError
+    ? paint('red', formatProblem(finding))
+    : paint('yellow', `warning: ${formatProblem(finding)}`);
+  if (!finding.position) return line;
+  const text = textOf(finding.file, root);
+  const shown = finding.file.endsWith('.json') ? withoutValues(text) : text;
+  const snippet = snippetOf(shown, finding.position);
   return snippet === undefined ? line : `${line}\n${snippet}`;
 }
 
@@ -194,7 +218,13 @@ function summary(manifests: readonly Manifest[], findings: readonly Finding[]): 
     findings.filter((finding) => finding.severity === severity).length;
   const plural = (number: number, one: string): string => `${number} ${one}${number === 1 ? '' : 's'}`;
   const [errors, warnings] = [count('error'), count('warning')];
-  const services = manifests.reduce((sum, manifest) => sum + manifest.services.length, 0);
+  const wrong = new Set(
+    findings.filter((finding) => finding.severity === 'error').map(({ service }) => service),
+  );
+  const right = manifests
+    .flatMap((manifest) => manifest.services)
+    .filter(({ name }) => !wrong.has(name.name));
+  const services = right.length;
   const users = manifests.reduce((sum, manifest) => sum + manifest.sshKeys.length, 0);
   const what =
     users === 0

@@ -116,7 +116,7 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
     .description('print the JSON Schema of the manifest')
     .action(async () => {
       const { schemaCommand } = await import('./schema.ts');
-      end(schemaCommand());
+      end(await schemaCommand());
     });
 
   program

@@ -50,7 +50,7 @@ const what: Readonly<Record<ServiceChange['change'], readonly [Colour, string]>>
   removed: ['red', 'has left the manifest: its secrets are wiped at once, the service keeps running'],
   changed: ['yellow', 'units change, what it is given does not'],
   broken: ['red', 'is kept down, as its entry has an error; if it is running, it keeps running'],
-  mended: ['green', 'its entry is right again'],
+  mended: ['green', 'can be started again, as its entry is right now'],
 };
 
 /** Prints the diff, and a line for each service. */
@@ -63,7 +63,7 @@ export function printChanges({ units, services }: UnitChanges): void {
   for (const { service, change, refetch } of services) {
     const [colour, text] = what[change];
     const consequence = refetch
-      ? 'is given something else: it is to be fetched, and the service restarted (unit-secrets apply does both)'
+      ? 'is given something else: it is fetched at its next start (unit-secrets apply does that now, and restarts it if it runs)'
       : text;
     print(`${paint(colour, service)} ${consequence}\n`);
   }

@@ -19,7 +19,7 @@ import { serviceOf } from './fetch.ts';
 import { toExitCode } from './report-failure.ts';
 import { stateDirectory } from './write-secrets.ts';
 
-type Config = Omit<ConfigFile, 'credential'>;
+type Config = Omit<ConfigFile, 'credential' | 'formatGiven'>;
 
 /**
  * `render X`, as X-config.service calls it: renders X's templates with what X-secrets.service has fetched.

@@ -1,12 +1,16 @@
-import { spawnSync } from 'node:child_process';
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
-import { companionName, parseServiceName } from '../domain/service-name.ts';
+import { companionName } from '../domain/service-name.ts';
 import { coolDownFailure } from '../effects/cool-down.ts';
 import { forgetFetchState, readFetchState } from '../effects/fetch-state.ts';
-import { readLoadedUnit } from '../effects/unit-reader.ts';
+import { readLoadedUnits } from '../effects/loaded-units.ts';
+import { systemctl } from '../effects/systemctl.ts';
+import { lastError } from '../effects/unit-journal.ts';
 import { paths } from '../unit/paths.ts';
+import { serviceOf } from './fetch.ts';
+import { findService } from './known-service.ts';
 import { toExitCode } from './report-failure.ts';
+import { knownServices } from './status-facts.ts';
 
 /**
  * `retry X`: forgets what is known of X's secrets and starts X, so that the provider is asked even for what was
@@ -15,14 +19,10 @@ import { toExitCode } from './report-failure.ts';
  */
 export function retryCommand(name: string): Promise<ExitCode> {
   return toExitCode(async () => {
-    const parsed = parseServiceName(name);
-    if (!parsed.ok) {
-      throw new FailureError({ class: 'permanent', exitCode: exitCodes.usage, message: parsed.message });
-    }
-    const service = `${parsed.service.name}.service`;
-    const secrets = `${companionName(parsed.service, 'secrets')}.service`;
-    // says what to do if there is no such unit
-    await readLoadedUnit('', secrets, 0);
+    const { name: known, inline } = findService(knownServices(readLoadedUnits('')), name);
+    const parsed = serviceOf(known);
+    const service = `${parsed.name}.service`;
+    const secrets = inline ? service : `${companionName(parsed, 'secrets')}.service`;
     if (process.getuid?.() !== 0) {
       throw new FailureError({
         class: 'permanent',
@@ -35,24 +35,16 @@ export function retryCommand(name: string): Promise<ExitCode> {
     const coolDown = token === undefined ? undefined : coolDownFailure(paths.queue, token);
     if (coolDown) throw new FailureError(coolDown);
     forgetFetchState(paths.queue, service);
-    const { status, error } = spawnSync('systemctl', ['start', service], {
-      stdio: ['ignore', 'inherit', 'inherit'],
-    });
-    if (status === 0) return exitCodes.ok;
-    if (error) {
-      throw new FailureError({
-        class: 'permanent',
-        exitCode: exitCodes.unavailable,
-        message: 'systemctl could not be started',
-      });
-    }
+    const { exitCode } = systemctl(['start', service]);
+    if (exitCode === 0) return exitCodes.ok;
     const state = readFetchState(paths.queue, service);
     if (state?.state === 'failed' && state.failure) throw new FailureError(state.failure);
+    const reason = lastError(secrets);
     throw new FailureError({
       class: 'transient',
       exitCode: exitCodes.problems,
-      message: `${service} could not be started`,
-      hint: `systemctl status ${service} ${secrets}`,
+      message: `${service} could not be started${reason === undefined ? '' : `: ${reason}`}`,
+      hint: `systemctl status ${[...new Set([service, secrets])].join(' ')} unit-secrets-token.service`,
     });
   });
 }

@@ -1,6 +1,7 @@
-import { writeSync } from 'node:fs';
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { manifestSchema } from '../domain/manifest-schema.ts';
+import { toExitCode } from './report-failure.ts';
+import { print } from './terminal.ts';
 
 /** The text of `schema`, and of schema/manifest.schema.json. */
 export function schemaText(): string {
@@ -8,8 +9,9 @@ export function schemaText(): string {
 }
 
 /** `schema`: prints the JSON Schema of the manifest. */
-export function schemaCommand(): ExitCode {
-  const bytes = Buffer.from(schemaText());
-  for (let written = 0; written < bytes.length; ) written += writeSync(1, bytes, written);
-  return exitCodes.ok;
+export function schemaCommand(): Promise<ExitCode> {
+  return toExitCode(() => {
+    print(schemaText());
+    return exitCodes.ok;
+  });
 }

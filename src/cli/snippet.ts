@@ -21,3 +21,18 @@ export function snippetOf(text: string, { line, column }: Position): string | un
   const caret = `${' '.repeat(ellipses[0].length + column - 1 - start)}^`;
   return `  ${number} | ${ellipses[0]}${shown}${ellipses[1]}\n  ${' '.repeat(number.length)} | ${caret}`;
 }
+
+const string = /"(?:[^"\\\r\n]|\\.)*"/g;
+const references = /^"op:\/\/|\{\{/;
+
+/**
+ * A text in JSON with the strings in it that are values covered, as long as they were: names and references
+ * are for everybody to see, and what else somebody wrote there perhaps not.
+ */
+export function withoutValues(json: string): string {
+  return json.replace(string, (quoted, offset: number) => {
+    const isName = /^\s*:/.test(json.slice(offset + quoted.length, offset + quoted.length + 20));
+    if (isName || references.test(quoted)) return quoted;
+    return `"${'·'.repeat(quoted.length - 2)}"`;
+  });
+}

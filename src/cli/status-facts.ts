@@ -3,6 +3,7 @@ import { companionName, parseServiceName, serviceKey } from '../domain/service-n
 import { type FetchState, readFetchState } from '../effects/fetch-state.ts';
 import { readXSecrets } from '../effects/ini.ts';
 import { showUnits } from '../effects/systemctl.ts';
+import { lastError } from '../effects/unit-journal.ts';
 import { uptime } from '../effects/uptime.ts';
 import { dropInName, paths } from '../unit/paths.ts';
 import { serviceOf, type UnitTree } from '../unit/unit-changes.ts';
@@ -16,6 +17,8 @@ export interface UnitStatus {
   readonly since?: number;
   /** `Result=`, if it is not success. */
   readonly result?: string;
+  /** `ExecMainStatus=`, if it is not 0. */
+  readonly exitStatus?: number;
   /** `StatusText=`: what it says of itself. */
   readonly text?: string;
 }
@@ -43,10 +46,16 @@ const properties = [
   'LoadState',
   'ActiveState',
   'Result',
+  'ExecMainStatus',
   'StatusText',
   'StateChangeTimestampMonotonic',
   'NextElapseUSecMonotonic',
 ];
+
+/** The services of the loaded units, in the order of their names. */
+export function knownServices(loaded: UnitTree): { readonly name: string; readonly inline: boolean }[] {
+  return entriesOf(loaded);
+}
 
 /** Looks how the services of the loaded units stand, in the order of their names. */
 export function serviceStatuses(loaded: UnitTree): ServiceStatus[] {
@@ -99,7 +108,9 @@ function statusOf(entry: Entry, shown: ReadonlyMap<string, ReadonlyMap<string, s
   const fetch = readFetchState(paths.queue, units.service);
   const elapse = parseDuration(shown.get(units.retry)?.get('NextElapseUSecMonotonic') ?? '');
   const nextStart =
-    of(units.retry).state === 'active' && elapse !== undefined ? Math.max(0, elapse - uptime()) : undefined;
+    service.state !== 'active' && of(units.retry).state === 'active' && elapse !== undefined
+      ? Math.max(0, elapse - uptime())
+      : undefined;
   const status: ServiceStatus = {
     name,
     service,
@@ -119,6 +130,7 @@ function unitStatus(unit: string, shown: ReadonlyMap<string, string>): UnitStatu
   const changed = Number(shown.get('StateChangeTimestampMonotonic') ?? 0) / 1e6;
   const result = shown.get('Result');
   const text = shown.get('StatusText');
+  const exitStatus = Number(shown.get('ExecMainStatus') ?? 0);
   return {
     unit,
     state:
@@ -129,24 +141,38 @@ function unitStatus(unit: string, shown: ReadonlyMap<string, string>): UnitStatu
           : (shown.get('ActiveState') ?? 'unknown'),
     ...(changed > 0 ? { since: Math.max(0, uptime() - changed) } : {}),
     ...(result === undefined || result === '' || result === 'success' ? {} : { result }),
+    ...(exitStatus > 0 ? { exitStatus } : {}),
     ...(text === undefined || text === '' ? {} : { text }),
   };
 }
 
-function troubleOf({ service, secrets, config, errors, fetch, inline }: ServiceStatus): string | undefined {
+/** systemd.exec(5), "PROCESS EXIT CODES": EXIT_CREDENTIALS. */
+const noCredentials = 243;
+
+function troubleOf(status: ServiceStatus): string | undefined {
+  const { service, secrets, config, errors, fetch, inline, nextStart } = status;
   if (errors.length > 0) return `kept down: ${errors[0]}`;
   if (service.state === 'missing') return `${service.unit} does not exist`;
-  if (secrets?.state === 'masked') return `${secrets.unit} is masked`;
-  if (secrets?.state === 'failed')
-    return (
-      fetch?.failure?.message ?? secrets.text ?? `${secrets.unit} failed (${secrets.result ?? 'unknown'})`
-    );
-  if (config?.state === 'masked') return `${config.unit} is masked`;
-  if (config?.state === 'failed') return `${config.unit} failed (${config.result ?? 'unknown'})`;
-  if (fetch?.state === 'backing-off' && secrets?.state !== 'active') return fetch.failure?.message;
-  if (service.state === 'failed')
-    return `${service.unit} failed${inline ? ', perhaps as its secrets could not be fetched' : ''} (${service.result ?? 'unknown'})`;
-  if (service.state === 'active' && !inline && secrets && secrets.state === 'inactive')
+  for (const unit of [secrets, config]) {
+    if (unit?.state === 'masked') return `${unit.unit} is masked`;
+    if (unit?.state === 'failed') return reasonOf(unit);
+  }
+  if (fetch?.failure && fetch.state === 'backing-off') return fetch.failure.message;
+  if (fetch?.failure && fetch.state === 'failed' && secrets?.state === 'active')
+    return `goes on with what it had, as it could not be fetched anew: ${fetch.failure.message}`;
+  if (service.state === 'failed') {
+    const perhaps = inline ? ', perhaps as its secrets could not be fetched' : '';
+    return `${service.unit} failed${perhaps} (${service.result ?? 'unknown'})`;
+  }
+  if (nextStart !== undefined) return secrets ? reasonOf(secrets) : `${service.unit} could not be started`;
+  if (service.state === 'active' && !inline && secrets?.state === 'inactive')
     return `${service.unit} has run since before it was given secrets: restart it`;
   return undefined;
+}
+
+/** Why a unit of ours failed: in its own words, if this user can read them. */
+function reasonOf({ unit, exitStatus, result, text }: UnitStatus): string {
+  if (exitStatus === noCredentials)
+    return `${unit} has no token (systemctl status unit-secrets-token.service tells why)`;
+  return lastError(unit) ?? text ?? `${unit} failed (${result ?? 'unknown'})`;
 }

@@ -1,10 +1,9 @@
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
-import { parseServiceName, serviceKey } from '../domain/service-name.ts';
-import { nearest } from '../domain/suggest.ts';
 import { readLoadedUnits } from '../effects/loaded-units.ts';
 import { uptime } from '../effects/uptime.ts';
 import { untilInterrupted } from './interrupt.ts';
+import { findService } from './known-service.ts';
 import { toExitCode } from './report-failure.ts';
 import { type ServiceStatus, serviceStatuses, type UnitStatus } from './status-facts.ts';
 import { type Colour, isTerminal, paint, print, printJson, terminalWidth } from './terminal.ts';
@@ -49,24 +48,7 @@ function show(options: StatusOptions, before: string): ExitCode {
 }
 
 function select(statuses: readonly ServiceStatus[], wanted: readonly string[]): readonly ServiceStatus[] {
-  if (wanted.length === 0) return statuses;
-  return wanted.map((given) => {
-    const parsed = parseServiceName(given);
-    const name = parsed.ok ? serviceKey(parsed.service) : given;
-    const found = statuses.find((status) => status.name === name);
-    if (found) return found;
-    const near = nearest(
-      name,
-      statuses.map((status) => status.name),
-    );
-    throw new FailureError({
-      class: 'permanent',
-      exitCode: exitCodes.usage,
-      message: `${JSON.stringify(given)} has no secrets here`,
-      hint:
-        near === undefined ? 'unit-secrets status lists what has' : `did you mean ${JSON.stringify(near)}?`,
-    });
-  });
+  return wanted.length === 0 ? statuses : wanted.map((given) => findService(statuses, given));
 }
 
 const colours: Readonly<Record<string, Colour>> = {

@@ -1,5 +1,7 @@
-import { writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
+import { exitCodes } from '../domain/exit-codes.ts';
+import { FailureError } from '../domain/failure.ts';
+import { writeOut } from '../effects/standard-output.ts';
 
 const codes = { bold: 1, red: 31, green: 32, yellow: 33, blue: 34, cyan: 36, dim: 2 } as const;
 
@@ -16,21 +18,21 @@ export function paint(colour: Colour, text: string, descriptor: 1 | 2 = 1): stri
   return hasColours(descriptor) && text !== '' ? `\u001b[${codes[colour]}m${text}\u001b[0m` : text;
 }
 
-/** Writes to standard output, all of it: whoever reads a pipe may be slow, or gone. */
+/**
+ * Writes to standard output, all of it: whoever reads a pipe may be slow, or gone.
+ *
+ * @throws FailureError with 74 if it cannot be written
+ */
 export function print(text: string): void {
-  const bytes = Buffer.from(text);
   try {
-    for (let written = 0; written < bytes.length; ) {
-      try {
-        written += writeSync(1, bytes, written);
-      } catch (error) {
-        if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) throw error;
-        // a pipe that is full for now, in the non-blocking mode of somebody else
-        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
-      }
-    }
+    writeOut(text);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EPIPE')) throw error;
+    const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
+    throw new FailureError({
+      class: 'permanent',
+      exitCode: exitCodes.ioError,
+      message: `standard output cannot be written${code}`,
+    });
   }
 }
 

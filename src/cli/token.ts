@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
 import { quoteName } from '../domain/problem.ts';
@@ -19,33 +19,78 @@ export function tokenOpenCommand(root: string): Promise<ExitCode> {
   return toExitCode(async () => {
     const { settings } = await readLoadedUnit(root, unitName);
     noteServices(root + paths.serviceList, settings.get('KnownService') ?? []);
-    if (settings.get('Provider')?.[0] !== '1password') return exitCodes.ok;
-    const [file] = settings.get('TokenFile') ?? [];
-    const [age] = settings.get('TokenAge') ?? [];
-    const [credential] = settings.get('TokenCredential') ?? [];
-    const identities = (settings.get('Identity') ?? []).map((path) => root + path);
-    if (file !== undefined) install(root, readTokenFile(root + file), file);
-    else if (credential !== undefined)
-      install(root, readTokenCredential(credential), `the credential ${quoteName(credential)}`);
-    else if (age !== undefined) install(root, await openSealed(root + age, identities), age);
-    else {
-      throw new FailureError({
-        class: 'permanent',
-        exitCode: exitCodes.configuration,
-        message: `[X-Secrets] of ${unitName} does not say where the token is`,
-        hint: 'run systemctl daemon-reload, so that the units are written anew',
-      });
+    if (settings.get('Provider')?.[0] !== '1password') {
+      // of an edition of the manifest that had one
+      removeOpened(root);
+      return exitCodes.ok;
     }
+    try {
+      await openToken(root, settings);
+      return exitCodes.ok;
+    } catch (error) {
+      if (error instanceof FailureError) leaveReason(root, error.failure.message);
+      throw error;
+    }
+  });
+}
+
+async function openToken(root: string, settings: ReadonlyMap<string, readonly string[]>): Promise<void> {
+  const [file] = settings.get('TokenFile') ?? [];
+  const [age] = settings.get('TokenAge') ?? [];
+  const [credential] = settings.get('TokenCredential') ?? [];
+  const identities = (settings.get('Identity') ?? []).map((path) => root + path);
+  if (file !== undefined) install(root, readTokenFile(root + file), file);
+  else if (credential !== undefined)
+    install(root, readTokenCredential(credential), `the credential ${quoteName(credential)}`);
+  else if (age !== undefined) install(root, await openSealed(root + age, identities), age);
+  else {
+    throw new FailureError({
+      class: 'permanent',
+      exitCode: exitCodes.configuration,
+      message: `[X-Secrets] of ${unitName} does not say where the token is`,
+      hint: 'run systemctl daemon-reload, so that the units are written anew',
+    });
+  }
+}
+
+/**
+ * `token wipe`: removes the opened token when the token unit has ended (systemd.service(5), "ExecStopPost=");
+ * the directories of the unit outlive it. Where the token could not be opened, the reason stays.
+ */
+export function tokenWipeCommand(root: string): Promise<ExitCode> {
+  return toExitCode(() => {
+    const result = process.env['SERVICE_RESULT'] ?? 'success';
+    if (result !== 'success' && existsSync(root + paths.tokenTrouble)) return exitCodes.ok;
+    removeOpened(root);
     return exitCodes.ok;
   });
 }
 
-/** `token wipe`: removes the opened token; the directories of the token unit outlive it. */
-export function tokenWipeCommand(root: string): Promise<ExitCode> {
-  return toExitCode(() => {
-    remove(root + paths.token);
-    return exitCodes.ok;
-  });
+function removeOpened(root: string): void {
+  remove(root + paths.token);
+  remove(root + paths.tokenTrouble);
+}
+
+/**
+ * Leaves an empty token and why it is empty: a fetch can then tell, where without a credential to load
+ * systemd would not even start it. An older token that was opened stays in use.
+ */
+function leaveReason(root: string, reason: string): void {
+  try {
+    if (existsSync(root + paths.token) && statSync(root + paths.token).size > 0) return;
+    mkdirSync(parentOf(root + paths.token), { recursive: true, mode: 0o700 });
+    replaceFile(root + paths.tokenTrouble, `${reason}\n`);
+    replaceFile(root + paths.token, '');
+  } catch {
+    // the reason is told by the unit itself in any case
+  }
+}
+
+const parentOf = (path: string): string => path.slice(0, path.lastIndexOf('/'));
+
+function replaceFile(path: string, content: string): void {
+  writeNew(`${path}.new`, content, 0o400);
+  renameSync(`${path}.new`, path);
 }
 
 async function openSealed(path: string, identities: readonly string[]): Promise<string> {
@@ -66,11 +111,10 @@ function install(root: string, text: string, source: string): void {
     });
   }
   const path = root + paths.token;
-  const temporary = `${path}.new`;
   try {
-    mkdirSync(path.slice(0, path.lastIndexOf('/')), { recursive: true, mode: 0o700 });
-    writeNew(temporary, token, 0o400);
-    renameSync(temporary, path);
+    mkdirSync(parentOf(path), { recursive: true, mode: 0o700 });
+    replaceFile(path, token);
+    remove(root + paths.tokenTrouble);
   } catch (error) {
     throw new FailureError({
       class: 'transient',

@@ -184,6 +184,7 @@ function readConfigs(value: Json | undefined, path: JsonPath, to: Collector): Co
       name,
       template,
       format: format ?? 'text',
+      formatGiven: config['format'] !== undefined,
       values: named(config['values'], [...at, 'values'], placeholderName, textProblem, to),
       mode: readMode(config['mode'], [...at, 'mode'], widestMode, to),
       credential: to.boolean(config['credential'], [...at, 'credential']),

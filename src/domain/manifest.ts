@@ -37,6 +37,8 @@ export interface ConfigFile {
   readonly name: string;
   readonly template: string;
   readonly format: FormatName;
+  /** Whether the manifest says it, and not the template's extension. */
+  readonly formatGiven: boolean;
   /** For placeholders only, beside the environment. */
   readonly values: readonly NamedValue[];
   readonly mode: number;

@@ -24,12 +24,27 @@ export function readOpenedToken(root: string): string {
       // the next place, or the message below
     }
   }
+  const trouble = readTrouble(root + paths.tokenTrouble);
   throw new FailureError({
     class: 'transient',
     exitCode: exitCodes.temporaryFailure,
-    message: 'the service account token has not been opened',
-    hint: 'systemctl status unit-secrets-token.service tells why',
+    message:
+      trouble === undefined
+        ? 'the service account token has not been opened'
+        : `the service account token could not be opened: ${trouble}`,
+    hint:
+      trouble === undefined
+        ? 'systemctl reload-or-restart unit-secrets-token.service opens it, its status tells why not'
+        : 'systemctl status unit-secrets-token.service tells what to do',
   });
+}
+
+function readTrouble(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').trim() || undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /**

@@ -17,7 +17,7 @@ export interface FetchPlan {
   readonly environment: readonly NamedValue[];
   readonly credentials: readonly NamedValue[];
   readonly files: readonly Omit<SecretFile, 'credential'>[];
-  readonly configs: readonly Omit<ConfigFile, 'credential'>[];
+  readonly configs: readonly Omit<ConfigFile, 'credential' | 'formatGiven'>[];
   /** Whether a group may read files. */
   readonly grouped: boolean;
   /** The directory below /run that has environment and files. */

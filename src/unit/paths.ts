@@ -7,6 +7,8 @@ export const paths = {
   config: '/run/unit-secrets/config',
   inline: '/run/unit-secrets/inline',
   token: '/run/unit-secrets/token/1password-token',
+  /** Why the token could not be opened; its file is then empty. */
+  tokenTrouble: '/run/unit-secrets/token/trouble',
   queue: '/run/unit-secrets/queue',
   /** Within a unit only: the files that it reads, below here at their whole paths. */
   sources: '/run/unit-secrets/sources',

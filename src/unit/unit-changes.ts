@@ -72,6 +72,7 @@ function changeOf(old: Standing, current: Standing): ServiceChange['change'] {
 const isRefetched = (old: Standing, current: Standing): boolean =>
   old.fetches !== undefined &&
   current.fetches !== undefined &&
+  !old.broken &&
   !current.broken &&
   old.fetches !== current.fetches;
 

@@ -65,10 +65,10 @@ describe('everything that is wrong is told at once', () => {
     expect({ exitCode, stderr }).toEqual({ exitCode: exitCodes.problems, stderr: '' });
     expect(stdout).toBe(
       [
-        `error: ${manifestJson}:4:14: $.services.app.enviroment: unknown member "enviroment" (did you mean "environment"?)`,
+        `${manifestJson}:4:14: $.services.app.enviroment: unknown member "enviroment" (did you mean "environment"?)`,
         '  4 |     "app": { "enviroment": {} },',
         '    |              ^',
-        `error: ${manifestJson}:5:5: $.services["a b"]: "a b" is not a unit name: it has the character " "; systemd-escape gives the name to write`,
+        `${manifestJson}:5:5: $.services["a b"]: "a b" is not a unit name: it has the character " "; systemd-escape gives the name to write`,
         '  5 |     "a b": {}',
         '    |     ^',
         '2 errors, 0 warnings; 0 services without errors',
@@ -115,6 +115,20 @@ describe('templates', () => {
     expect(exitCode).toBe(exitCodes.problems);
     expect(stdout).toContain(`${template}`);
     expect(stdout).toContain(message);
+  });
+
+  test('one whose name hides its format is a warning, unless the format is said', () => {
+    const check = (more: object) =>
+      checkRoot({
+        ...hostFiles,
+        [manifestJson]: json({ version: 1, services: { app: config(`${template}.tpl`, more) } }),
+        [`${template}.tpl`]: 'key: ${KEY}\n',
+      });
+    expect(check({})).toMatchObject({
+      exitCode: exitCodes.ok,
+      stdout: expect.stringContaining('add "format": "yaml" to the config'),
+    });
+    for (const format of ['yaml', 'text']) expect(check({ format }).stdout).not.toContain('warning: ');
   });
 
   test('one that is missing is an error that says who wants it', () => {
@@ -173,6 +187,15 @@ describe('files of a checkout', () => {
     expect(exitCode).toBe(exitCodes.problems);
     expect(stdout).toContain('is a symbolic link to something that does not exist');
   });
+});
+
+test('values beside a problem are not shown', () => {
+  const { stdout } = checkRoot({
+    ...hostFiles,
+    [manifestJson]: '{"version":1,"services":{"app":{"environment":{"A":"hunter2","B-":"x"}}}}',
+  });
+  expect(stdout).toContain('"B-" is not the name of an environment variable');
+  expect(stdout).not.toContain('hunter2');
 });
 
 test('no manifest at all ends with 66', () => {

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -73,6 +73,21 @@ test.each(['--version', '-V'])('%s prints the version', (option) => {
     exitCode: exitCodes.ok,
     stdout: expect.stringMatching(/^\d+\.\d+\.\S+\n$/),
   });
+});
+
+test('a full disk behind standard output is an I/O error, and no bug', () => {
+  const command = 'exec "$0" "$@" >/dev/full';
+  for (const args of [['schema'], ['plan', '--root', temporaryDirectory()]]) {
+    const { status, stderr } = spawnSync(
+      'sh',
+      ['-c', command, process.execPath, join(import.meta.dirname, '../../src/main.ts'), ...args],
+      { encoding: 'utf8' },
+    );
+    expect({ status, stderr }).toEqual({
+      status: 74,
+      stderr: 'standard output cannot be written (ENOSPC)\n',
+    });
+  }
 });
 
 test('schema prints the JSON Schema', () => {

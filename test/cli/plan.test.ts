@@ -46,7 +46,7 @@ test('a change is a unified diff and what it means for the service, and the exit
   expect(stdout).toContain('--- /dev/null\n+++ b/new-secrets.service\n');
   expect(stdout).toContain('--- a/old-secrets.service\n+++ /dev/null\n');
   expect(stdout.split('\n').slice(-5)).toEqual([
-    'app.service is given something else: it is to be fetched, and the service restarted (unit-secrets apply does both)',
+    'app.service is given something else: it is fetched at its next start (unit-secrets apply does that now, and restarts it if it runs)',
     'new.service is given its secrets from its next start on',
     'old.service has left the manifest: its secrets are wiped at once, the service keeps running',
     expect.stringMatching(/^\d+ files: 3 added, \d+ changed, 3 removed$/),

@@ -59,7 +59,7 @@ describe('commands for people', () => {
     expect((await run('check')).code).toBe(0);
     const { code, stdout } = await run('check --online');
     expect(code).toBe(1);
-    expect(stdout).toContain(`error: ${manifestPath}: "op://Home/App/kez": `);
+    expect(stdout).toContain(`${manifestPath}: "op://Home/App/kez": `);
     expect(stdout).toContain('(for app)\n');
     await edit({ app, web });
   });
@@ -105,6 +105,24 @@ describe('commands for people', () => {
     expect(await keyOf('app')).toBe('second-value');
     expect(await pidOf('web')).toBe(before);
     expect(await run('apply')).toMatchObject({ code: 0, stdout: expect.stringContaining('no change') });
+  });
+
+  test('apply that could not fetch everything is done by the next one, with or without a retry in between', async () => {
+    await edit({ app: { environment: { KEY: 'op://Home/App/later' } }, web });
+    expect(await run('apply')).toMatchObject({ code: 75, stderr: expect.stringContaining('run it again') });
+    expect((await run('status')).stdout).toMatch(/^app +active .*goes on with what it had/m);
+    expect((await run('apply')).code).toBe(75);
+    const later = { Home: { ...secrets.Home, App: { ...secrets.Home.App, later: 'later-value' } } };
+    await machine.writeFile(vaultPath, seal(JSON.stringify(later), key));
+    await machine.exec('systemctl reload app-secrets');
+    expect(await keyOf('app')).toBe('second-value');
+    expect((await run('apply')).code).toBe(0);
+    expect(await keyOf('app')).toBe('later-value');
+    expect(await run('apply')).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('no change'),
+      stderr: '',
+    });
   });
 
   test('apply gives a service that runs already its first secrets', async () => {
@@ -201,12 +219,32 @@ describe('commands for people', () => {
     expect(stdout).toMatch(/^app +active +fetched/m);
   });
 
-  test('a service that is not known is one too many', async () => {
-    expect(await run('status wep')).toEqual({
+  test.each(['status', 'retry'])('%s of a service that is not known is one too many', async (command) => {
+    expect(await run(`${command} wep`)).toEqual({
       code: 64,
       stdout: '',
       stderr: '"wep" has no secrets here (did you mean "web"?)\n',
     });
+  });
+
+  test('a token that cannot be opened is told where people look', async () => {
+    const { manifest } = { manifest: JSON.stringify({ version: 1, ...fetch, services: { app } }) };
+    await machine.exec('systemctl stop app');
+    await machine.writeFile(manifestPath, manifest);
+    await run('apply');
+    expect((await machine.exec('systemctl start app', { check: false })).code).not.toBe(0);
+    const reason = '/etc/unit-secrets/1password-token.age: does not exist';
+    expect(
+      (await machine.exec('systemctl status --no-pager --full app-secrets', { check: false })).stdout,
+    ).toContain(reason);
+    expect(await run('status')).toMatchObject({ code: 1, stdout: expect.stringContaining(reason) });
+    expect(await run('retry app')).toMatchObject({ stderr: expect.stringContaining(reason) });
+    expect(await run('doctor')).toMatchObject({ code: 1, stdout: expect.stringContaining(reason) });
+    expect((await machine.exec('wc -c </run/unit-secrets/token/1password-token')).stdout.trim()).toBe('0');
+    await edit({ app, web, bare: app });
+    await run('apply');
+    await machine.exec('systemctl start app');
+    expect((await machine.exec('ls -A /run/unit-secrets/token')).stdout).toBe('');
   });
 
   test('a vault that is sealed anew is read by the next fetch', async () => {

@@ -31,7 +31,7 @@ describe('what becomes of a service', () => {
     ['given a config', { app }, { app: withConfig }, 'changed', true],
     ['made inline', { app }, { app: inline }, 'changed', true],
     ['broken', { app }, { app: { environment: { '': 'x' } } }, 'broken', false],
-    ['mended', { app: { environment: { '': 'x' } } }, { app }, 'mended', true],
+    ['mended', { app: { environment: { '': 'x' } } }, { app }, 'mended', false],
   ])('%s', (_, before, after, change, refetch) => {
     expect(changes(before, after)).toEqual([{ service: 'app.service', change, refetch }]);
   });

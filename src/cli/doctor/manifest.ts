@@ -1,4 +1,4 @@
-import { readFileSync, realpathSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import type { Manifest } from '../../domain/manifest.ts';
 import { formatProblem } from '../../domain/problem.ts';
 import { paths } from '../../unit/paths.ts';
@@ -19,12 +19,27 @@ export function checkManifest(manifest: Manifest, changes: UnitChanges): HostFin
     const { services, sshKeys } = manifest;
     findings.push(ok(check, `is right: ${services.length} services, SSH keys of ${sshKeys.length} users`));
   }
-  findings.push(...checkMounts());
+  findings.push(...checkMounts(), ...checkList(manifest));
   if (changes.units.length > 0) {
     const message = `the units that are loaded are not those of the manifest: ${changes.units.length} files differ`;
     findings.push(warning(check, message, 'unit-secrets plan shows how; unit-secrets apply loads them'));
   }
   return findings;
+}
+
+/** By this list services are kept down at a boot at which the manifest cannot be read. */
+function checkList({ services }: Manifest): HostFinding[] {
+  if (services.length === 0) return [];
+  const consequence = 'at a boot at which the manifest cannot be read, it would start without its secrets';
+  const remedy = 'systemctl reload-or-restart unit-secrets-token.service';
+  if (!existsSync(paths.serviceList))
+    return [warning(check, `no service is noted in ${paths.serviceList}: ${consequence}`, remedy)];
+  const noted = new Set(readFileSync(paths.serviceList, 'utf8').split('\n'));
+  const missing = services.map(({ name }) => `${name.name}.service`).filter((name) => !noted.has(name));
+  if (missing.length === 0) return [];
+  return [
+    warning(check, `${missing.join(', ')} is not noted in ${paths.serviceList}: ${consequence}`, remedy),
+  ];
 }
 
 /** What is mounted for sure when generators run, before what fstab says. */

@@ -4,6 +4,7 @@ import { companionName } from '../../domain/service-name.ts';
 import { showUnits, systemctl } from '../../effects/systemctl.ts';
 import { dropInName } from '../../unit/paths.ts';
 import type { UnitTree } from '../../unit/unit-changes.ts';
+import { serviceStatuses } from '../status-facts.ts';
 import { error, type HostFinding, ok, warning } from './finding.ts';
 
 /** What X-secrets.service is ordered behind: a service that comes before one of them closes a cycle. */
@@ -49,7 +50,21 @@ export function checkServices(manifest: Manifest, loaded: UnitTree): HostFinding
       findings.push(error('ordering', message, 'give it its secrets in another way, or order it later'));
     }
   }
-  return [...findings, ...checkDirectories(manifest), ...checkOrphans(manifest, loaded)];
+  return [
+    ...findings,
+    ...checkStanding(loaded),
+    ...checkDirectories(manifest),
+    ...checkOrphans(manifest, loaded),
+  ];
+}
+
+/** What `status` finds wrong is wrong here, too; of services that are not there more is told above. */
+function checkStanding(loaded: UnitTree): HostFinding[] {
+  return serviceStatuses(loaded).flatMap(({ name, service, trouble }) =>
+    trouble === undefined || service.state === 'missing'
+      ? []
+      : [error('services', `${name}: ${trouble}`, `unit-secrets status ${name}`)],
+  );
 }
 
 /** A runtime directory that another unit has, too, is deleted by whichever stops first. */
