@@ -119,13 +119,14 @@ describe('a service is given', () => {
       b: { template: '/t/b.conf' },
     };
     const [app] = read(entry({ configs })).services;
-    const defaults = { values: [], mode: 0o640, credential: false };
+    const defaults = { values: [], mode: 0o640, credential: false, formatGiven: false };
     expect(app?.configs).toEqual([
       { ...defaults, name: 'config.yaml', template: '/t/litellm.yaml', format: 'yaml' },
       {
         name: 'a',
         template: '/t/a.json',
         format: 'text',
+        formatGiven: true,
         values: [['PORT', '80']],
         mode: 0o400,
         credential: true,
