@@ -599,7 +599,7 @@ describe('the SSH keys of a user', () => {
       RemainAfterExit: [],
       ProtectHome: ['no'],
       Requires: [fetching],
-      After: [`${fetching} remote-fs.target nss-user-lookup.target`],
+      After: [`${fetching} ssh-key-setup-retry@al\\x2dice.service remote-fs.target nss-user-lookup.target`],
       Before: ['sshd.service ssh.service'],
       LoadCredential: [
         `private-key:/run/${directory}/credentials/private-key`,
@@ -657,9 +657,35 @@ describe('what an entry had before', () => {
   ])('is wiped with the rest: %s', (_, now, runtimeDirectories, expected) => {
     const plan = planOf({
       manifest: read({ version: 1, services: { app: given(now), other: given('taken') } }),
-      secretsDirectories: [{ directory: 'app', runtimeDirectories }],
+      secretsDirectories: [
+        { directory: 'app', runtimeDirectories },
+        { directory: 'other', runtimeDirectories: ['taken'] },
+      ],
     });
     expect(settings(plan, 'app-secrets.service', 'RuntimeDirectory')[0]).toBe(expected);
+    expect(down(plan)).toEqual([]);
+  });
+
+  test.each<[string, Json]>([
+    ['has another one now', { app: given('new'), other: given('rdir') }],
+    ['has none now', { app: some, other: given('rdir') }],
+    ['has left the manifest', { other: given('rdir') }],
+  ])('is not given to another service before it is stopped, be it that it %s', (_, services) => {
+    const manifest = read({ version: 1, services });
+    const held = planOf({
+      manifest,
+      secretsDirectories: [{ directory: 'app', runtimeDirectories: ['rdir'] }],
+    });
+    expect(down(held)).toEqual(['other']);
+    const said =
+      'm.json: $.services.other.runtimeDirectory: /run/rdir still has secrets of app.service (stop app.service, then run systemctl daemon-reload)';
+    expect(errorsFor(held, 'other').map((text) => text.replace(/^.*?: /, 'm.json: '))).toEqual([said]);
+    expect(held.problems.map(({ service }) => service)).toEqual(['other']);
+    // app's own unit wipes it
+    expect(settings(held, 'app-secrets.service', 'RuntimeDirectory')[0]).toMatch(/ rdir$/);
+    const freed = planOf({ manifest, secretsDirectories: [{ directory: 'app', runtimeDirectories: [] }] });
+    expect(down(freed)).toEqual([]);
+    expect(freed.problems).toEqual([]);
   });
 
   test('is wiped when it has left the manifest, and when its entry is broken', () => {
