@@ -249,7 +249,11 @@ function refuseGenerated(
   // shorter names first: one that is refused has no units whose names could be taken
   const generated = new Map<string, EntryOf<unknown>>();
   for (const entry of sshKeys) {
-    for (const name of [entry.name.name, companionName(entry.name, 'secrets')]) generated.set(name, entry);
+    for (const name of [
+      entry.name.name,
+      ...['secrets', 'retry'].map((suffix) => companionName(entry.name, suffix)),
+    ])
+      generated.set(name, entry);
   }
   for (const entry of [...services].sort((a, b) => a.name.name.length - b.name.name.length)) {
     if (generated.has(entry.name.name)) continue;
