@@ -4,7 +4,7 @@ import { command, origin, secretsDirectory, unitName } from './common.ts';
 import type { UnitContext } from './context.ts';
 import { hardening, tightest } from './hardening.ts';
 import { dropInName } from './paths.ts';
-import { lineText } from './syntax.ts';
+import { lineText, quoteArgument } from './syntax.ts';
 import type { UnitFile } from './unit-file.ts';
 import { xSecretsSection, xSetting } from './x-secrets.ts';
 
@@ -27,6 +27,13 @@ export function brokenDropIn({ name, file }: Entry, holdsConfig: boolean): UnitF
           ['After', chain],
           // the root directory always exists: an assertion that can never hold
           ['AssertPathExists', '!/'],
+        ],
+      },
+      {
+        name: 'Service',
+        settings: [
+          // a restart is refused when the service has stopped: nothing would find its secrets unneeded then
+          ['ExecStopPost', `-+systemctl --no-block stop ${quoteArgument(secrets)}`],
         ],
       },
     ],
