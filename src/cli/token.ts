@@ -2,8 +2,9 @@ import { mkdirSync, renameSync } from 'node:fs';
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
 import { quoteName } from '../domain/problem.ts';
+import { fetchedServices } from '../effects/fetched-services.ts';
 import { remove, writeNew } from '../effects/secret-directory.ts';
-import { noteServices } from '../effects/service-list.ts';
+import { addServices, noteServices } from '../effects/service-list.ts';
 import { readTokenCredential, readTokenFile } from '../effects/token.ts';
 import { readLoadedUnit } from '../effects/unit-reader.ts';
 import { paths } from '../unit/paths.ts';
@@ -40,10 +41,14 @@ export function tokenOpenCommand(root: string): Promise<ExitCode> {
   });
 }
 
-/** `token wipe`: removes the opened token; the directories of the token unit outlive it. */
+/**
+ * `token wipe`: removes the opened token, and notes the services that came into the manifest since it was opened; the
+ * directories of the token unit outlive it.
+ */
 export function tokenWipeCommand(root: string): Promise<ExitCode> {
   return toExitCode(() => {
     remove(root + paths.token);
+    addServices(root + paths.serviceList, fetchedServices(root + paths.queue));
     return exitCodes.ok;
   });
 }

@@ -46,7 +46,7 @@ export interface GeneratorInput {
   readonly configDirectories: readonly string[];
   /** Directories below /run/unit-secrets/inline. */
   readonly inlineDirectories?: readonly string[];
-  /** Lines of /var/lib/unit-secrets/services. */
+  /** Lines of /var/lib/unit-secrets/services, and services that have been fetched for since the boot. */
   readonly listed: readonly string[];
 }
 
