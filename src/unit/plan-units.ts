@@ -4,6 +4,7 @@ import { parseServiceName, type ServiceName, serviceKey, unitOfDirectory } from 
 import { brokenDropIn, brokenSecretsUnit } from './broken-units.ts';
 import { configUnit, heldConfigUnit } from './config-unit.ts';
 import type { Machine, UnitContext } from './context.ts';
+import { fitForName } from './hardening.ts';
 import { manifestUnit } from './manifest-unit.ts';
 import { memoryMount } from './memory-mount.ts';
 import { orphanUnit } from './orphan-units.ts';
@@ -81,7 +82,7 @@ function headerOf(source: string): readonly string[] {
 }
 
 function text(unit: UnitFile): GeneratedFile {
-  return { path: unit.path, content: serialiseUnit(unit, headerOf(unit.source)) };
+  return { path: unit.path, content: fitForName(unit.path, serialiseUnit(unit, headerOf(unit.source))) };
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is replaced

@@ -152,6 +152,18 @@ test('no file has a name that a file system or systemd would refuse', () => {
     for (const part of path.split('/')) expect(part.length).toBeLessThanOrEqual(255);
 });
 
+test.each([
+  [183, true],
+  [184, false],
+  [239, false],
+])('a name of %i characters leaves room for what PrivateTmp= makes: %s', (length, fits) => {
+  const plan = planOfServices({ ['a'.repeat(length)]: some });
+  const unit = `${'a'.repeat(length)}-secrets.service`;
+  expect(`systemd-private-${'0'.repeat(32)}-${unit}-XXXXXX`.length <= 255).toBe(fits);
+  expect(settings(plan, unit, 'PrivateTmp')).toEqual(fits ? ['yes'] : []);
+  expect(settings(plan, unit, 'TemporaryFileSystem').some((value) => value.startsWith('/tmp'))).toBe(!fits);
+});
+
 describe('an entry with an error', () => {
   test('costs only its own service', () => {
     const plan = planOfServices({ a: some, b: { environment: { A: 'op://x' } }, c: some, 'd e': some });
