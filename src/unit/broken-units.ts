@@ -1,4 +1,4 @@
-import type { BrokenEntry } from '../domain/manifest.ts';
+import type { BrokenEntry, RefusedUnit } from '../domain/manifest.ts';
 import { serviceKey } from '../domain/service-name.ts';
 import { command, origin, secretsDirectory, unitName } from './common.ts';
 import type { UnitContext } from './context.ts';
@@ -37,6 +37,19 @@ export function brokenDropIn({ name, file }: Entry, holdsConfig: boolean): UnitF
         ],
       },
     ],
+  };
+}
+
+/**
+ * The drop-in of a unit that can have none of ours beside it. An instance with an entry has a drop-in of the same name,
+ * which systemd takes instead of the template's.
+ */
+export function refusedDropIn({ unit, file }: RefusedUnit): UnitFile {
+  return {
+    path: `${unit}.d/${dropInName}`,
+    source: file,
+    comments: ['The service is kept down: systemctl status unit-secrets-manifest.service says why.'],
+    sections: [{ name: 'Unit', settings: [...origin(file), ['AssertPathExists', '!/']] }],
   };
 }
 

@@ -1,7 +1,7 @@
-import type { BrokenEntry, Manifest, Service, SshKeys } from '../domain/manifest.ts';
+import type { BrokenEntry, Manifest, RefusedUnit, Service, SshKeys } from '../domain/manifest.ts';
 import { formatProblem, type Problem } from '../domain/problem.ts';
 import { parseServiceName, type ServiceName, serviceKey, unitOfDirectory } from '../domain/service-name.ts';
-import { brokenDropIn, brokenSecretsUnit } from './broken-units.ts';
+import { brokenDropIn, brokenSecretsUnit, refusedDropIn } from './broken-units.ts';
 import { configUnit, heldConfigUnit } from './config-unit.ts';
 import type { Machine, UnitContext } from './context.ts';
 import { fitForName } from './hardening.ts';
@@ -144,6 +144,7 @@ class Planner {
   plan(): UnitPlan {
     const { manifest, secretsDirectories, configDirectories } = this.#input;
     const { general, partial, problems } = manifest;
+    for (const refused of manifest.refused) this.#refuse(refused);
     for (const entry of manifest.broken) this.#keepDown(entry, [...entry.problems, ...general]);
     for (const service of manifest.services) {
       const held = this.#held.get(service.name.name);
@@ -297,13 +298,22 @@ class Planner {
     this.#links.push(...sshKeyLinks(unit.path));
   }
 
+  #refuse(refused: RefusedUnit): void {
+    const dropIn = refusedDropIn(refused);
+    if (this.#dropIns.every(({ path }) => path !== dropIn.path)) this.#dropIns.push(dropIn);
+  }
+
   /** What cannot be read any more may still be wanted: down with it, rather than up without secrets. */
   #keepDownPerhaps(reasons: readonly Problem[]): void {
     const { visibleNames, listed, secretsDirectories } = this.#input;
     const remembered = secretsDirectories.map(({ directory }) => unitOfDirectory(directory));
     for (const key of [...visibleNames, ...remembered, ...listed]) {
       const parsed = parseServiceName(key);
-      if (!parsed.ok || this.#names.has(parsed.service.name)) continue;
+      if (!parsed.ok) {
+        if (parsed.unit !== undefined) this.#refuse({ unit: parsed.unit, file: paths.manifest });
+        continue;
+      }
+      if (this.#names.has(parsed.service.name)) continue;
       // to keep a unit down that is generated for another service would cost that one
       if (this.#written.has(`${parsed.service.name}.service`)) continue;
       this.#keepDown({ name: parsed.service, file: paths.manifest }, reasons);

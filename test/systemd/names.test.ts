@@ -9,6 +9,7 @@ const entry = {
   files: { f: { value: 'op://Vault/Item/field' } },
 };
 const rendered = { ...entry, configs: { c: { template: '/etc/template.json' } } };
+const tooLong = `a${'d'.repeat(240)}`;
 /** Leaves room for `unit-secrets-renew@X.service`. */
 const renewed = `a${'c'.repeat(227)}`;
 
@@ -20,9 +21,17 @@ describe.each(['bookworm', 'trixie', 'sid'] as const)('names of services on %s',
   beforeAll(async () => {
     machine = await bootMachine({
       suite,
-      manifest: vaultManifest({ [longest]: rendered, [renewed]: rendered }),
+      manifest: vaultManifest({
+        [longest]: rendered,
+        [renewed]: rendered,
+        [tooLong]: entry,
+        'tmpl@': entry,
+        'tmpl@a': entry,
+      }),
       vault: { Vault: { Item: { field: 'value' } } },
-      services: { [longest]: undefined, [renewed]: undefined },
+      services: Object.fromEntries(
+        [longest, renewed, tooLong, 'tmpl@a', 'tmpl@b'].map((name) => [name, undefined]),
+      ),
       files: { '/etc/template.json': '{"key": "${KEY}"}\n', '/etc/systemd/system/late.service': idleService },
     });
   });
@@ -36,6 +45,19 @@ describe.each(['bookworm', 'trixie', 'sid'] as const)('names of services on %s',
     expect((await environmentOf(machine, `${name}.service`)).get('KEY')).toBe('value');
     expect((await systemctl('reload', `${name}-secrets.service`)).code).toBe(0);
     expect((await systemctl('restart', `${name}.service`)).code).toBe(0);
+  });
+
+  test.each([tooLong, 'tmpl@b'])(
+    'a name that is refused, or an instance of it, is kept down',
+    async (name) => {
+      expect(await stateOf(machine, `${name}.service`)).toBe('inactive');
+      expect((await systemctl('start', `${name}.service`)).stderr).toContain('Assertion failed');
+      expect(await stateOf(machine, 'unit-secrets-manifest.service')).toBe('failed');
+    },
+  );
+
+  test('an instance with an entry is started, though its template is refused', async () => {
+    expect((await environmentOf(machine, 'tmpl@a.service')).get('KEY')).toBe('value');
   });
 
   test('a service that is new since the boot is kept down when the manifest cannot be read at the next one', async () => {

@@ -216,6 +216,34 @@ describe('an entry with an error', () => {
   });
 });
 
+describe('a name that is refused', () => {
+  const unit = (name: string) => `${name}.service.d/50-unit-secrets.conf`;
+
+  test.each(['tmpl@', 'tmpl@.service', 'x'.repeat(240), 'x'.repeat(245)])(
+    'keeps its unit down: %s',
+    (key) => {
+      const name = key.replace(/\.service$/, '');
+      const plan = planOfServices({ [key]: some, 'tmpl@a': some });
+      expect(settings(plan, unit(name), 'AssertPathExists')).toEqual(['!/']);
+      expect(unit(name).indexOf('/')).toBeLessThanOrEqual(255);
+      expect(contentOf(plan, 'unit-secrets-manifest.service')).toContain(name);
+      expect(up(plan)).toEqual(['tmpl@a']);
+      expect(contentOf(planOf({ manifest: unreadable, visibleNames: [key, key] }), unit(name))).toContain(
+        '!/',
+      );
+    },
+  );
+
+  test.each(['x'.repeat(246), 'a/b', 'foo-', 'a.socket'])(
+    'writes nothing for what is no unit of its own: %s',
+    (key) => {
+      expect(planOfServices({ [key]: some }).files.map(({ path }) => path)).toEqual([
+        'unit-secrets-manifest.service',
+      ]);
+    },
+  );
+});
+
 describe('an error that concerns all', () => {
   test('keeps every service down that the manifest names, with its own errors too', () => {
     const plan = planOfServices({ a: some, b: { environment: { A: 1 } } }, { fetch: { tries: 0 } });
