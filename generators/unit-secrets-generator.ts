@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { type ExitCode, exitCodes } from '../src/domain/exit-codes.ts';
 import { readManifest } from '../src/domain/manifest-reader.ts';
 import { formatProblem } from '../src/domain/problem.ts';
+import { fetchedServices } from '../src/effects/fetched-services.ts';
 import { logToKernel, priority } from '../src/effects/kernel-log.ts';
 import { type ManifestSource, readManifestFiles } from '../src/effects/read-manifest.ts';
 import { shortHash } from '../src/effects/short-hash.ts';
@@ -34,7 +35,9 @@ export async function plan({ root, executable }: Machine): Promise<UnitPlan | un
       secretsDirectories,
       configDirectories,
       inlineDirectories,
-      listed: wantsList(source) ? lines(root + paths.serviceList) : [],
+      listed: wantsList(source)
+        ? [...lines(root + paths.serviceList), ...fetchedServices(root + paths.queue)]
+        : [],
     },
     {
       executable,
@@ -109,7 +112,7 @@ function leftDirectories(root: string): LeftDirectory[] {
   });
 }
 
-/** Whether the names of earlier boots matter: only then is the list read. */
+/** Whether names that the manifest had before matter: only then are they read. */
 function wantsList(source: ManifestSource): boolean {
   return source.kind === 'read' && source.manifest.general.length + source.manifest.partial.length > 0;
 }

@@ -1,16 +1,13 @@
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
-import { sshKeySetup } from '../domain/manifest-ssh-keys.ts';
 import { companionName, parseServiceName, type ServiceName } from '../domain/service-name.ts';
 import { log } from '../effects/journal-log.ts';
 import { hasMarker } from '../effects/secret-directory.ts';
-import { noteService } from '../effects/service-list.ts';
 import { shortHash } from '../effects/short-hash.ts';
 import { readTemplateFile } from '../effects/template-file.ts';
 import { readLoadedUnit } from '../effects/unit-reader.ts';
 import { fetchSecrets } from '../fetch/fetch.ts';
 import { errorsOf, readPlan } from '../fetch/read-plan.ts';
-import { paths } from '../unit/paths.ts';
 import { xSecretsText } from '../unit/x-secrets.ts';
 import { obtainFrom } from './obtain.ts';
 import { toExitCode } from './report-failure.ts';
@@ -47,7 +44,6 @@ export function fetchCommand(name: string, root: string): Promise<ExitCode> {
         obtaining.remember(error.failure);
       throw error;
     }
-    if (service.base !== sshKeySetup) noteService(root + paths.serviceList, `${service.name}.service`);
     return exitCodes.ok;
   });
 }

@@ -2,8 +2,9 @@ import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
 import { quoteName } from '../domain/problem.ts';
+import { fetchedServices } from '../effects/fetched-services.ts';
 import { remove, writeNew } from '../effects/secret-directory.ts';
-import { noteServices } from '../effects/service-list.ts';
+import { addServices, noteServices } from '../effects/service-list.ts';
 import { readTokenCredential, readTokenFile } from '../effects/token.ts';
 import { readLoadedUnit } from '../effects/unit-reader.ts';
 import { paths } from '../unit/paths.ts';
@@ -55,10 +56,12 @@ async function openToken(root: string, settings: ReadonlyMap<string, readonly st
 
 /**
  * `token wipe`: removes the opened token when the token unit has ended (systemd.service(5), "ExecStopPost=");
- * the directories of the unit outlive it. Where the token could not be opened, the reason stays.
+ * the directories of the unit outlive it. Where the token could not be opened, the reason stays. Notes the
+ * services that came into the manifest since the token was opened.
  */
 export function tokenWipeCommand(root: string): Promise<ExitCode> {
   return toExitCode(() => {
+    addServices(root + paths.serviceList, fetchedServices(root + paths.queue));
     const result = process.env['SERVICE_RESULT'] ?? 'success';
     if (result !== 'success' && existsSync(root + paths.tokenTrouble)) return exitCodes.ok;
     removeOpened(root);

@@ -13,6 +13,7 @@ import {
   type FetchSettings,
   type Manifest,
   type ProviderSetting,
+  type RefusedUnit,
   type Service,
   type SshKeys,
   type Token,
@@ -58,6 +59,7 @@ interface Part {
   readonly main: boolean;
   readonly services: EntryOf<Service>[];
   readonly sshKeys: EntryOf<SshKeys>[];
+  readonly refused: RefusedUnit[];
 }
 
 const settingMembers = ['provider', 'token', 'fetch'];
@@ -80,7 +82,7 @@ export function readManifest(main: ManifestText | undefined, fragments: readonly
   for (const text of main ? [main, ...fragments] : fragments) {
     const to = new Collector(text.file, text.locate);
     to.problems.push(...(text.problems ?? []));
-    const part: Part = { to, main: text === main, services: [], sshKeys: [] };
+    const part: Part = { to, main: text === main, services: [], sshKeys: [], refused: [] };
     parts.push(part);
     if (text.problems !== undefined) continue;
     const members = readTop(text, part);
@@ -106,6 +108,7 @@ export function readManifest(main: ManifestText | undefined, fragments: readonly
     services: usable(services),
     sshKeys: usable(sshKeys),
     broken: [...unusable(services, () => ({})), ...unusable(sshKeys, ({ entry }) => ({ user: entry.user }))],
+    refused: parts.flatMap(({ refused }) => refused),
     general: parts.filter(({ main: own }) => own).flatMap(generalProblems),
     partial: parts.filter(({ main: own }) => !own).flatMap(generalProblems),
     problems: parts.flatMap(({ to }) => to.problems),
@@ -145,6 +148,7 @@ function readEntries(members: JsonMembers, part: Part, provider: ProviderSetting
   const { to } = part;
   for (const [key, value, path] of entriesOf(members, 'services', to)) {
     const parsed = parseServiceName(key);
+    if (!parsed.ok && parsed.unit !== undefined) part.refused.push({ unit: parsed.unit, file: to.file });
     read(part.services, to, key, path, parsed.ok ? { ok: true, name: parsed.service } : parsed, (name) =>
       readService(value, path, name, provider, to),
     );
@@ -249,7 +253,11 @@ function refuseGenerated(
   // shorter names first: one that is refused has no units whose names could be taken
   const generated = new Map<string, EntryOf<unknown>>();
   for (const entry of sshKeys) {
-    for (const name of [entry.name.name, companionName(entry.name, 'secrets')]) generated.set(name, entry);
+    for (const name of [
+      entry.name.name,
+      ...['secrets', 'retry'].map((suffix) => companionName(entry.name, suffix)),
+    ])
+      generated.set(name, entry);
   }
   for (const entry of [...services].sort((a, b) => a.name.name.length - b.name.name.length)) {
     if (generated.has(entry.name.name)) continue;

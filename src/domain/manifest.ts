@@ -82,6 +82,13 @@ export interface BrokenEntry {
   readonly user?: string;
 }
 
+/** A unit that the manifest names by a key which is not right: it must not start without its secrets. */
+export interface RefusedUnit {
+  /** With its suffix; of a template, that of all instances without an entry. */
+  readonly unit: string;
+  readonly file: string;
+}
+
 /** All files of the manifest, as one. */
 export interface Manifest {
   readonly provider: ProviderSetting;
@@ -91,6 +98,7 @@ export interface Manifest {
   readonly services: readonly Service[];
   readonly sshKeys: readonly SshKeys[];
   readonly broken: readonly BrokenEntry[];
+  readonly refused: readonly RefusedUnit[];
   /** Problems that no single entry pays for: all are kept down. */
   readonly general: readonly Problem[];
   /**

@@ -9,10 +9,17 @@ export interface ServiceName {
 
 export type ServiceNameResult =
   | { readonly ok: true; readonly service: ServiceName }
-  | { readonly ok: false; readonly message: string };
+  | {
+      readonly ok: false;
+      readonly message: string;
+      /** The unit that is named nevertheless, with its suffix, where it could run without its secrets. */
+      readonly unit?: string;
+    };
 
 /** 255 bytes of a unit's name, less those of `-secrets.service` (systemd.unit(5), NAME_MAX). */
 const longestName = 239;
+/** The same, less those of `.service.d`. */
+const longestWithDropIn = 245;
 /** Most names: nothing to look closer at. */
 const simple = /^(?!unit-secrets)[A-Za-z0-9_-]{0,238}[A-Za-z0-9_]$/;
 const otherTypes = /\.(automount|device|mount|path|scope|slice|snapshot|socket|swap|target|timer)$/;
@@ -21,9 +28,10 @@ const otherTypes = /\.(automount|device|mount|path|scope|slice|snapshot|socket|s
 export function parseServiceName(key: string): ServiceNameResult {
   if (simple.test(key)) return { ok: true, service: { name: key, base: key } };
   const name = key.endsWith('.service') ? key.slice(0, -'.service'.length) : key;
-  const refuse = (message: string): ServiceNameResult => ({
+  const refuse = (message: string, unit?: string): ServiceNameResult => ({
     ok: false,
     message: `${quoteName(key)} ${message}`,
+    ...(unit === undefined ? {} : { unit }),
   });
   if (name === '') return refuse('is not a unit name: it is empty');
   const foreign = /[^A-Za-z0-9:_.\\@-]/u.exec(name);
@@ -34,8 +42,6 @@ export function parseServiceName(key: string): ServiceNameResult {
   }
   if (name.startsWith('@') || name.startsWith('.'))
     return refuse(`is not a unit name: it begins with "${name[0]}"`);
-  if (name.length > longestName)
-    return refuse(`is longer than the ${longestName} characters that leave room for "-secrets.service"`);
   const other = otherTypes.exec(name);
   if (other && key === name) return refuse(`is a ${other[1]} unit; only services get secrets`);
   if (name.startsWith('unit-secrets')) return refuse('is a name that unit-secrets keeps for itself');
@@ -43,9 +49,18 @@ export function parseServiceName(key: string): ServiceNameResult {
   // systemd.unit(5): drop-ins of "foo-.service" apply to all units whose names begin with "foo-"
   if ((at < 0 ? name : name.slice(0, at)).endsWith('-'))
     return refuse('ends with "-": its drop-in would apply to every unit whose name begins so');
+  if (name.length > longestName) {
+    return refuse(
+      `is longer than the ${longestName} characters that leave room for "-secrets.service"`,
+      name.length > longestWithDropIn ? undefined : `${name}.service`,
+    );
+  }
   if (at < 0) return { ok: true, service: { name, base: name } };
   const instance = name.slice(at + 1);
-  if (instance === '') return refuse(`is a template; name an instance, such as ${quoteName(`${name}NAME`)}`);
+  if (instance === '') {
+    const example = quoteName(`${name}NAME`);
+    return refuse(`is a template; name an instance, such as ${example}`, `${name}.service`);
+  }
   return { ok: true, service: { name, base: name.slice(0, at), instance } };
 }
 

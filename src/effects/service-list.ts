@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { log } from './journal-log.ts';
 import { writeNew } from './secret-directory.ts';
 
@@ -19,22 +19,19 @@ export function noteServices(path: string, services: readonly string[]): void {
   }
 }
 
-/**
- * Adds a service that came into the manifest after the list was written. One short line in one write, so
- * that those who add at the same time lose nothing of each other's.
- */
-export function noteService(path: string, service: string): void {
-  try {
-    if (!isListed(path, service)) appendFileSync(path, `${service}\n`, { mode: 0o644 });
-  } catch {
-    // told by the token unit, once for all
-  }
+/** Adds services that came into the manifest after the list was written. */
+export function addServices(path: string, services: readonly string[]): void {
+  const listed = readList(path);
+  const added = services.filter((service) => !listed.includes(service));
+  if (added.length > 0) noteServices(path, [...listed, ...added]);
 }
 
-function isListed(path: string, service: string): boolean {
+function readList(path: string): string[] {
   try {
-    return readFileSync(path, 'utf8').split('\n').includes(service);
+    return readFileSync(path, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '');
   } catch {
-    return false;
+    return [];
   }
 }

@@ -1,10 +1,10 @@
-import type { BrokenEntry } from '../domain/manifest.ts';
+import type { BrokenEntry, RefusedUnit } from '../domain/manifest.ts';
 import { serviceKey } from '../domain/service-name.ts';
 import { command, origin, secretsDirectory, unitName } from './common.ts';
 import type { UnitContext } from './context.ts';
 import { hardening, tightest } from './hardening.ts';
 import { dropInName } from './paths.ts';
-import { lineText } from './syntax.ts';
+import { lineText, quoteArgument } from './syntax.ts';
 import type { UnitFile } from './unit-file.ts';
 import { xSecretsSection, xSetting } from './x-secrets.ts';
 
@@ -29,7 +29,27 @@ export function brokenDropIn({ name, file }: Entry, holdsConfig: boolean): UnitF
           ['AssertPathExists', '!/'],
         ],
       },
+      {
+        name: 'Service',
+        settings: [
+          // a restart is refused when the service has stopped: nothing would find its secrets unneeded then
+          ['ExecStopPost', `-+systemctl --no-block stop ${quoteArgument(secrets)}`],
+        ],
+      },
     ],
+  };
+}
+
+/**
+ * The drop-in of a unit that can have none of ours beside it. An instance with an entry has a drop-in of the same name,
+ * which systemd takes instead of the template's.
+ */
+export function refusedDropIn({ unit, file }: RefusedUnit): UnitFile {
+  return {
+    path: `${unit}.d/${dropInName}`,
+    source: file,
+    comments: ['The service is kept down: systemctl status unit-secrets-manifest.service says why.'],
+    sections: [{ name: 'Unit', settings: [...origin(file), ['AssertPathExists', '!/']] }],
   };
 }
 

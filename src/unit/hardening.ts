@@ -64,6 +64,15 @@ export function hardening(
   return others.length === 0 ? text : text + serialiseSettings([['InaccessiblePaths', others.join(' ')]]);
 }
 
+/** systemd.exec(5): `PrivateTmp=` makes `/tmp/systemd-private-BOOT-UNIT-XXXXXX`, and BOOT has 32 characters. */
+const longestPrivateTmp = 255 - `systemd-private-${'0'.repeat(32)}--XXXXXX`.length;
+
+/** The text of a unit file with a setting in the place of `PrivateTmp=` where the unit's name is too long for it. */
+export function fitForName(unit: string, text: string): string {
+  if (unit.length <= longestPrivateTmp) return text;
+  return text.replace('\nPrivateTmp=yes\n', '\nTemporaryFileSystem=/tmp:mode=1777 /var/tmp:mode=1777\n');
+}
+
 /** The same for all services, so it is written once. */
 function common(sandbox: Sandbox, privateUsers: boolean): string {
   const { jit, network, home, umask, hideSecrets = true } = sandbox;

@@ -1,9 +1,10 @@
-import type { BrokenEntry, Manifest, Service, SshKeys } from '../domain/manifest.ts';
+import type { BrokenEntry, Manifest, RefusedUnit, Service, SshKeys } from '../domain/manifest.ts';
 import { formatProblem, type Problem } from '../domain/problem.ts';
-import { parseServiceName, type ServiceName, unitOfDirectory } from '../domain/service-name.ts';
-import { brokenDropIn, brokenSecretsUnit } from './broken-units.ts';
+import { parseServiceName, type ServiceName, serviceKey, unitOfDirectory } from '../domain/service-name.ts';
+import { brokenDropIn, brokenSecretsUnit, refusedDropIn } from './broken-units.ts';
 import { configUnit, heldConfigUnit } from './config-unit.ts';
 import type { Machine, UnitContext } from './context.ts';
+import { fitForName } from './hardening.ts';
 import { manifestUnit } from './manifest-unit.ts';
 import { memoryMount } from './memory-mount.ts';
 import { orphanUnit } from './orphan-units.ts';
@@ -46,7 +47,7 @@ export interface GeneratorInput {
   readonly configDirectories: readonly string[];
   /** Directories below /run/unit-secrets/inline. */
   readonly inlineDirectories?: readonly string[];
-  /** Lines of /var/lib/unit-secrets/services. */
+  /** Lines of /var/lib/unit-secrets/services, and services that have been fetched for since the boot. */
   readonly listed: readonly string[];
 }
 
@@ -81,7 +82,7 @@ function headerOf(source: string): readonly string[] {
 }
 
 function text(unit: UnitFile): GeneratedFile {
-  return { path: unit.path, content: serialiseUnit(unit, headerOf(unit.source)) };
+  return { path: unit.path, content: fitForName(unit.path, serialiseUnit(unit, headerOf(unit.source))) };
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is replaced
@@ -112,6 +113,8 @@ class Planner {
   readonly #written = new Set<string>();
   readonly #former = new Map<string, readonly string[]>();
   readonly #left = new Map<string, LeftDirectory>();
+  /** Problems of the machine's state: what a service may not have yet, by its name. */
+  readonly #held = new Map<string, Problem>();
 
   constructor(input: GeneratorInput, machine: Machine, hash: (text: string) => string) {
     const { provider, token, fetch } = input.manifest;
@@ -121,10 +124,17 @@ class Planner {
       .filter((name) => name !== undefined);
     this.#context = { ...machine, provider, token, fetch, runtimeDirectories };
     this.#hash = hash;
-    const claimed = new Set(runtimeDirectories);
-    for (const left of input.secretsDirectories) {
-      const unit = unitOfDirectory(left.directory);
-      this.#left.set(unit, left);
+    for (const left of input.secretsDirectories) this.#left.set(unitOfDirectory(left.directory), left);
+    for (const service of input.manifest.services) {
+      const problem = this.#heldByOther(service);
+      if (problem) this.#held.set(service.name.name, problem);
+    }
+    const claimed = new Set(
+      input.manifest.services
+        .filter(({ name }) => !this.#held.has(name.name))
+        .map(({ runtimeDirectory }) => runtimeDirectory),
+    );
+    for (const [unit, left] of this.#left) {
       // one that another service has now is wiped by that one
       const former = left.runtimeDirectories.filter((name) => !claimed.has(name));
       if (former.length > 0) this.#former.set(unit, former);
@@ -134,9 +144,12 @@ class Planner {
   plan(): UnitPlan {
     const { manifest, secretsDirectories, configDirectories } = this.#input;
     const { general, partial, problems } = manifest;
+    for (const refused of manifest.refused) this.#refuse(refused);
     for (const entry of manifest.broken) this.#keepDown(entry, [...entry.problems, ...general]);
     for (const service of manifest.services) {
-      if (general.length > 0) this.#keepDown(service, general);
+      const held = this.#held.get(service.name.name);
+      const reasons = held ? [held, ...general] : general;
+      if (reasons.length > 0) this.#keepDown(service, reasons);
       else this.#service(service);
     }
     for (const keys of manifest.sshKeys) {
@@ -160,7 +173,7 @@ class Planner {
       files: [...this.#dropIns.map(text), ...this.#units],
       links: this.#links,
       orphans: this.#orphans,
-      problems,
+      problems: this.#held.size === 0 ? problems : [...problems, ...this.#held.values()],
     };
   }
 
@@ -176,6 +189,29 @@ class Planner {
     return this.#former.get(`${name.name}.service`) ?? [];
   }
 
+  /**
+   * Why a service may not have its directory yet: systemd would give it what the other one still has there,
+   * secrets and all. A service that has had the directory itself goes on.
+   */
+  #heldByOther({ name, file, runtimeDirectory }: Service): Problem | undefined {
+    if (runtimeDirectory === undefined || this.#left.size === 0) return undefined;
+    const own = `${name.name}.service`;
+    const has = (left: LeftDirectory | undefined) =>
+      left?.runtimeDirectories.includes(runtimeDirectory) ?? false;
+    if (has(this.#left.get(own))) return undefined;
+    for (const [unit, left] of this.#left) {
+      if (unit === own || !has(left)) continue;
+      return {
+        file,
+        path: ['services', serviceKey(name), 'runtimeDirectory'],
+        message: `/run/${runtimeDirectory} still has secrets of ${unit}`,
+        hint: `stop ${unit}, then run systemctl daemon-reload`,
+        service: name.name,
+      };
+    }
+    return undefined;
+  }
+
   /** Where else rendered files of a service may be, relative to /run. */
   #renderedBefore({ name }: ServiceName): readonly string[] {
     const directories = this.#left.get(`${name}.service`)?.runtimeDirectories ?? [];
@@ -184,7 +220,10 @@ class Planner {
 
   #claimedByOther(directory: string, name: string): boolean {
     return this.#input.manifest.services.some(
-      (service) => service.runtimeDirectory === directory && service.name.name !== name,
+      (service) =>
+        service.runtimeDirectory === directory &&
+        service.name.name !== name &&
+        !this.#held.has(service.name.name),
     );
   }
 
@@ -259,13 +298,22 @@ class Planner {
     this.#links.push(...sshKeyLinks(unit.path));
   }
 
+  #refuse(refused: RefusedUnit): void {
+    const dropIn = refusedDropIn(refused);
+    if (this.#dropIns.every(({ path }) => path !== dropIn.path)) this.#dropIns.push(dropIn);
+  }
+
   /** What cannot be read any more may still be wanted: down with it, rather than up without secrets. */
   #keepDownPerhaps(reasons: readonly Problem[]): void {
     const { visibleNames, listed, secretsDirectories } = this.#input;
     const remembered = secretsDirectories.map(({ directory }) => unitOfDirectory(directory));
     for (const key of [...visibleNames, ...remembered, ...listed]) {
       const parsed = parseServiceName(key);
-      if (!parsed.ok || this.#names.has(parsed.service.name)) continue;
+      if (!parsed.ok) {
+        if (parsed.unit !== undefined) this.#refuse({ unit: parsed.unit, file: paths.manifest });
+        continue;
+      }
+      if (this.#names.has(parsed.service.name)) continue;
       // to keep a unit down that is generated for another service would cost that one
       if (this.#written.has(`${parsed.service.name}.service`)) continue;
       this.#keepDown({ name: parsed.service, file: paths.manifest }, reasons);

@@ -30,8 +30,6 @@ export interface FetchOptions {
 }
 
 const tokenCredential: Setting = ['LoadCredential', `1password-token:${paths.token}`];
-/** Of names, for a boot at which the manifest cannot be read. */
-const listPath: Setting = ['ReadWritePaths', '-/var/lib/unit-secrets'];
 const tokenPath: Setting = ['BindReadOnlyPaths', '-/run/unit-secrets/token'];
 
 /** `X-secrets.service`. */
@@ -77,7 +75,7 @@ export function secretsUnit(
   const files = vault ? [vault.path, ...vault.identities] : [];
   for (const { template } of configs) files.push(template);
   if (files.length > 0) settings.push(...sources(files));
-  settings.push(['BindPaths', paths.queue], listPath, ['ExecStart', fetch], ['ExecReload', fetch]);
+  settings.push(['BindPaths', paths.queue], ['ExecStart', fetch], ['ExecReload', fetch]);
   return {
     path: unitName(name, 'secrets'),
     source: service.file,

@@ -51,7 +51,7 @@ export function sshKeyUnit(keys: SshKeys, marker: string, context: UnitContext):
 }
 
 /** The name of the unit below, which the retry timer starts instead of the setup. */
-export function sshKeyRetryName({ name }: SshKeys): string {
+export function sshKeyRetryName({ name }: Pick<SshKeys, 'name'>): string {
   return unitName(name, 'retry').replace(/\.timer$/, '.service');
 }
 
@@ -59,6 +59,9 @@ export function sshKeyRetryName({ name }: SshKeys): string {
  * `ssh-key-setup-retry@U.service`: starts the setup again once the keys could be fetched. Whatever starts
  * the setup holds up a start of sshd; retries that started it at once, of several users in turn, would do so
  * for as long as the provider cannot be reached. This one waits for the keys instead, and sshd not for it.
+ *
+ * It is done before the setup begins, which is ordered after it: a setup that fails starts the retry timer,
+ * and a timer that still waits for what it has triggered would not be started.
  */
 export function sshKeyRetryUnit(keys: SshKeys, context: UnitContext): UnitFile {
   const { name, file } = keys;
@@ -84,7 +87,7 @@ export function sshKeyRetryUnit(keys: SshKeys, context: UnitContext): UnitFile {
           ['TimeoutStartSec', '1min'],
           ['TimeoutStopSec', '10s'],
           // without a path: systemd knows where its own programs are
-          ['ExecStart', `systemctl start ${quoteArgument(`${name.name}.service`)}`],
+          ['ExecStart', `systemctl --no-block start ${quoteArgument(`${name.name}.service`)}`],
         ],
         block: hardening(tightest, context),
       },
@@ -119,7 +122,7 @@ function setupUnit(
           ...origin(file),
           ['StartLimitIntervalSec', '0'],
           ['Requires', secrets],
-          ['After', `${secrets} remote-fs.target nss-user-lookup.target`],
+          ['After', `${secrets} ${sshKeyRetryName({ name })} remote-fs.target nss-user-lookup.target`],
           ['Before', 'sshd.service ssh.service'],
           ...unit,
         ],

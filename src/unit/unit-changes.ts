@@ -39,8 +39,10 @@ export function compareUnits(before: UnitTree, after: UnitTree): UnitChanges {
     const service = serviceOf(path, after.get(path) ?? before.get(path) ?? '');
     if (service !== undefined) names.add(service);
   }
-  const services = [...names].sort().map((service) => {
+  const services = [...names].sort().flatMap((service) => {
     const [old, current] = [standingOf(service, before), standingOf(service, after)];
+    // a stub, or a name that is refused: nothing was or will be given to it
+    if (old.fetches === undefined && current.fetches === undefined) return [];
     return { service, change: changeOf(old, current), refetch: isRefetched(old, current) };
   });
   return { units, services };

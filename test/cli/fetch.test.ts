@@ -148,7 +148,7 @@ describe('what cannot be fetched', () => {
     expect(unitSecrets(['fetch', 'app', '--root', root])).toMatchObject({
       exitCode: exitCodes.temporaryFailure,
       stderr:
-        'the service account token has not been opened (systemctl status unit-secrets-token.service tells why)\n',
+        'the service account token has not been opened (systemctl reload-or-restart unit-secrets-token.service opens it, its status tells why not)\n',
     });
   });
 });

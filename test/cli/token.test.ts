@@ -94,3 +94,16 @@ test('token wipe removes the token, or what is left of it', async () => {
   }
   expect(existsSync(join(root, paths.token, '..'))).toBe(true);
 });
+
+test('token wipe notes the services that came into the manifest since the token was opened', async () => {
+  const root = await machine(token);
+  tokenCommand(root, 'open');
+  mkdirSync(join(root, paths.queue), { recursive: true });
+  for (const name of ['app', 'late', 'mount@a,b+x20c', 'ssh-key-setup@ada'])
+    writeFileSync(join(root, paths.queue, `${name}.service.state`), '{}');
+  writeFileSync(join(root, paths.queue, 'lock'), '');
+  expect(tokenCommand(root, 'wipe')).toEqual({ exitCode: exitCodes.ok, stdout: '', stderr: '' });
+  expect(readFileSync(join(root, paths.serviceList), 'utf8')).toBe(
+    'backup@nas.service\napp.service\nlate.service\nmount@a:b\\x20c.service\n',
+  );
+});

@@ -24,6 +24,7 @@ test('what a manifest does not say has the documented defaults', () => {
     services: [],
     sshKeys: [],
     broken: [],
+    refused: [],
     general: [],
     partial: [],
     problems: [],

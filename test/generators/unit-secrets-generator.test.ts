@@ -103,12 +103,15 @@ describe('an error in the manifest', () => {
         '/run/unit-secrets/secrets/running/': '',
         '/run/unit-secrets/secrets/a-file': '',
         '/var/lib/unit-secrets/services': 'noted.service\n\n',
+        '/run/unit-secrets/queue/fetched@a,b.service.state': '{}',
+        '/run/unit-secrets/queue/ssh-key-setup@ada.service.state': '{}',
+        '/run/unit-secrets/queue/lock': '',
       }),
     );
     expect(exitCode).toBe(exitCodes.problems);
-    for (const name of ['seen', 'running', 'noted'])
+    for (const name of ['seen', 'running', 'noted', 'fetched@a:b'])
       expect(paths).toContain(`${name}.service.d/50-unit-secrets.conf`);
-    expect(paths.join()).not.toMatch(/a-file|retry/);
+    expect(paths.join()).not.toMatch(/a-file|retry|lock|ada/);
     expect(paths).toContain('multi-user.target.wants/unit-secrets-manifest.service');
   });
 

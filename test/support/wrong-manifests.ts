@@ -996,6 +996,11 @@ const sshKeys: readonly WrongManifest[] = [
     '1:65: $.services["ssh-key-setup-secrets@alice"]: "ssh-key-setup-secrets@alice" is the name of a unit generated for the SSH keys of "alice" (remove the entry or rename the service)',
   ),
   untold(
+    'a service that sets up SSH keys once they can be fetched',
+    '{"version":1,"sshKeys":{"alice":{"privateKey":"x"}},"services":{"ssh-key-setup-retry@alice":{"files":{}}}}',
+    '1:65: $.services["ssh-key-setup-retry@alice"]: "ssh-key-setup-retry@alice" is the name of a unit generated for the SSH keys of "alice" (remove the entry or rename the service)',
+  ),
+  untold(
     'SSH keys given twice',
     member('sshKeys', '{"a":{"privateKey":"x"},"a":{"privateKey":"x"}}'),
     '1:48: $.sshKeys.a: this member is given twice',

@@ -329,3 +329,32 @@ test.each(['bullseye', 'sid'] as const)(
     await waitUntilGone(machine, '/run/unit-secrets/secrets/ssh-key-setup@ada');
   },
 );
+
+test.each(['bookworm', 'trixie'] as const)(
+  'a setup that fails again and again, the fetch being well, succeeds once the home is there, on %s',
+  async (suite) => {
+    await using machine = await bootMachine({
+      suite,
+      manifest: vaultManifest(
+        {},
+        {
+          fetch: { tries: 1, timeout: '5s', retryEvery: '1s' },
+          sshKeys: { ada: { privateKey: 'op://Vault/Item/field', authorize: true } },
+        },
+      ),
+      vault: { Vault: { Item: { field: ed25519.privateKey } } },
+      setup: 'useradd --no-create-home ada',
+    });
+    const failures = async () =>
+      (await journalOf(machine, 'ssh-key-setup@ada.service')).split('the home directory does not exist')
+        .length - 1;
+    await machine.waitFor(async () => (await failures()) >= 4, 'the setup to be tried again and again');
+    await machine.exec('install -d -m 700 -o ada -g ada /home/ada');
+    await machine.waitFor(
+      async () => (await machine.readFile('/home/ada/.ssh/id_ed25519')) === ed25519.privateKey,
+      'the key to come',
+    );
+    await waitUntilGone(machine, '/run/unit-secrets/secrets/ssh-key-setup@ada');
+    expect(await stateOf(machine, 'ssh-key-setup-retry@ada.timer')).toBe('inactive');
+  },
+);

@@ -467,7 +467,14 @@ export const transitions: readonly Transition[] = [
     first: 'edit broken',
     does: 'systemctl restart $app',
     refused: true,
-    expected: { ...stopped, secrets: 'active', files: 'old' },
+    expected: stopped,
+  },
+  {
+    name: 'that crashes while its entry has an error is not restarted by its Restart=, and is wiped',
+    units: restartOnFailure,
+    first: 'edit broken',
+    does: 'crash',
+    expected: [stopped, failed],
   },
   {
     name: 'is not started while its entry has an error',

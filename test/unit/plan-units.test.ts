@@ -152,6 +152,18 @@ test('no file has a name that a file system or systemd would refuse', () => {
     for (const part of path.split('/')) expect(part.length).toBeLessThanOrEqual(255);
 });
 
+test.each([
+  [183, true],
+  [184, false],
+  [239, false],
+])('a name of %i characters leaves room for what PrivateTmp= makes: %s', (length, fits) => {
+  const plan = planOfServices({ ['a'.repeat(length)]: some });
+  const unit = `${'a'.repeat(length)}-secrets.service`;
+  expect(`systemd-private-${'0'.repeat(32)}-${unit}-XXXXXX`.length <= 255).toBe(fits);
+  expect(settings(plan, unit, 'PrivateTmp')).toEqual(fits ? ['yes'] : []);
+  expect(settings(plan, unit, 'TemporaryFileSystem').some((value) => value.startsWith('/tmp'))).toBe(!fits);
+});
+
 describe('an entry with an error', () => {
   test('costs only its own service', () => {
     const plan = planOfServices({ a: some, b: { environment: { A: 'op://x' } }, c: some, 'd e': some });
@@ -202,6 +214,34 @@ describe('an entry with an error', () => {
       },
     ]);
   });
+});
+
+describe('a name that is refused', () => {
+  const unit = (name: string) => `${name}.service.d/50-unit-secrets.conf`;
+
+  test.each(['tmpl@', 'tmpl@.service', 'x'.repeat(240), 'x'.repeat(245)])(
+    'keeps its unit down: %s',
+    (key) => {
+      const name = key.replace(/\.service$/, '');
+      const plan = planOfServices({ [key]: some, 'tmpl@a': some });
+      expect(settings(plan, unit(name), 'AssertPathExists')).toEqual(['!/']);
+      expect(unit(name).indexOf('/')).toBeLessThanOrEqual(255);
+      expect(contentOf(plan, 'unit-secrets-manifest.service')).toContain(name);
+      expect(up(plan)).toEqual(['tmpl@a']);
+      expect(contentOf(planOf({ manifest: unreadable, visibleNames: [key, key] }), unit(name))).toContain(
+        '!/',
+      );
+    },
+  );
+
+  test.each(['x'.repeat(246), 'a/b', 'foo-', 'a.socket'])(
+    'writes nothing for what is no unit of its own: %s',
+    (key) => {
+      expect(planOfServices({ [key]: some }).files.map(({ path }) => path)).toEqual([
+        'unit-secrets-manifest.service',
+      ]);
+    },
+  );
 });
 
 describe('an error that concerns all', () => {
@@ -599,7 +639,7 @@ describe('the SSH keys of a user', () => {
       RemainAfterExit: [],
       ProtectHome: ['no'],
       Requires: [fetching],
-      After: [`${fetching} remote-fs.target nss-user-lookup.target`],
+      After: [`${fetching} ssh-key-setup-retry@al\\x2dice.service remote-fs.target nss-user-lookup.target`],
       Before: ['sshd.service ssh.service'],
       LoadCredential: [
         `private-key:/run/${directory}/credentials/private-key`,
@@ -657,9 +697,35 @@ describe('what an entry had before', () => {
   ])('is wiped with the rest: %s', (_, now, runtimeDirectories, expected) => {
     const plan = planOf({
       manifest: read({ version: 1, services: { app: given(now), other: given('taken') } }),
-      secretsDirectories: [{ directory: 'app', runtimeDirectories }],
+      secretsDirectories: [
+        { directory: 'app', runtimeDirectories },
+        { directory: 'other', runtimeDirectories: ['taken'] },
+      ],
     });
     expect(settings(plan, 'app-secrets.service', 'RuntimeDirectory')[0]).toBe(expected);
+    expect(down(plan)).toEqual([]);
+  });
+
+  test.each<[string, Json]>([
+    ['has another one now', { app: given('new'), other: given('rdir') }],
+    ['has none now', { app: some, other: given('rdir') }],
+    ['has left the manifest', { other: given('rdir') }],
+  ])('is not given to another service before it is stopped, be it that it %s', (_, services) => {
+    const manifest = read({ version: 1, services });
+    const held = planOf({
+      manifest,
+      secretsDirectories: [{ directory: 'app', runtimeDirectories: ['rdir'] }],
+    });
+    expect(down(held)).toEqual(['other']);
+    const said =
+      'm.json: $.services.other.runtimeDirectory: /run/rdir still has secrets of app.service (stop app.service, then run systemctl daemon-reload)';
+    expect(errorsFor(held, 'other').map((text) => text.replace(/^.*?: /, 'm.json: '))).toEqual([said]);
+    expect(held.problems.map(({ service }) => service)).toEqual(['other']);
+    // app's own unit wipes it
+    expect(settings(held, 'app-secrets.service', 'RuntimeDirectory')[0]).toMatch(/ rdir$/);
+    const freed = planOf({ manifest, secretsDirectories: [{ directory: 'app', runtimeDirectories: [] }] });
+    expect(down(freed)).toEqual([]);
+    expect(freed.problems).toEqual([]);
   });
 
   test('is wiped when it has left the manifest, and when its entry is broken', () => {
