@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
 import { quoteName } from '../domain/problem.ts';
@@ -74,16 +74,12 @@ function removeOpened(root: string): void {
   remove(root + paths.tokenTrouble);
 }
 
-/**
- * Leaves an empty token and why it is empty: a fetch can then tell, where without a credential to load
- * systemd would not even start it. An older token that was opened stays in use.
- */
+/** Leaves the reason for fetches to tell. An older token that was opened stays in use. */
 function leaveReason(root: string, reason: string): void {
   try {
-    if (existsSync(root + paths.token) && statSync(root + paths.token).size > 0) return;
+    if (existsSync(root + paths.token)) return;
     mkdirSync(parentOf(root + paths.token), { recursive: true, mode: 0o700 });
     replaceFile(root + paths.tokenTrouble, `${reason}\n`);
-    replaceFile(root + paths.token, '');
   } catch {
     // the reason is told by the unit itself in any case
   }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
-import { paths } from '../unit/paths.ts';
+import { noTokenText, paths } from '../unit/paths.ts';
 import { sourcePath } from './source-file.ts';
 
 /**
@@ -19,7 +19,7 @@ export function readOpenedToken(root: string): string {
   for (const place of places) {
     try {
       const token = readFileSync(place, 'utf8').trim();
-      if (token !== '') return token;
+      if (token !== '' && token !== noTokenText) return token;
     } catch {
       // the next place, or the message below
     }

@@ -7,7 +7,7 @@ export const paths = {
   config: '/run/unit-secrets/config',
   inline: '/run/unit-secrets/inline',
   token: '/run/unit-secrets/token/1password-token',
-  /** Why the token could not be opened; its file is then empty. */
+  /** Why the token could not be opened. */
   tokenTrouble: '/run/unit-secrets/token/trouble',
   queue: '/run/unit-secrets/queue',
   /** Within a unit only: the files that it reads, below here at their whole paths. */
@@ -23,3 +23,6 @@ export const directoryRecord = '.runtime-directories';
 
 /** Below a service's secrets: what X-config.service puts into its templates. */
 export const renderValues = '.values.json';
+
+/** What stands in the place of a token that has not been opened; systemd does not take an empty one. */
+export const noTokenText = 'none';

@@ -13,7 +13,7 @@ import {
 } from './common.ts';
 import type { UnitContext } from './context.ts';
 import { hardening } from './hardening.ts';
-import { paths } from './paths.ts';
+import { noTokenText, paths } from './paths.ts';
 import type { Setting, UnitFile } from './unit-file.ts';
 import { xSecretsSection } from './x-secrets.ts';
 import { xSecretsSettings } from './x-secrets-settings.ts';
@@ -30,6 +30,8 @@ export interface FetchOptions {
 }
 
 const tokenCredential: Setting = ['LoadCredential', `1password-token:${paths.token}`];
+/** What systemd takes where there is no token: else it would not start the fetch, which can tell why. */
+const noToken: Setting = ['SetCredential', `1password-token:${noTokenText}`];
 const tokenPath: Setting = ['BindReadOnlyPaths', '-/run/unit-secrets/token'];
 
 /** `X-secrets.service`. */
@@ -71,7 +73,7 @@ export function secretsUnit(
   if (group !== undefined) settings.push(['Group', group]);
   settings.push(['RuntimeDirectory', directories]);
   settings.push(['RuntimeDirectoryMode', group === undefined ? '0700' : '0710']);
-  if (!vault) settings.push(tokenCredential, tokenPath);
+  if (!vault) settings.push(tokenCredential, noToken, tokenPath);
   const files = vault ? [vault.path, ...vault.identities] : [];
   for (const { template } of configs) files.push(template);
   if (files.length > 0) settings.push(...sources(files));

@@ -240,7 +240,7 @@ describe('commands for people', () => {
     expect(await run('status')).toMatchObject({ code: 1, stdout: expect.stringContaining(reason) });
     expect(await run('retry app')).toMatchObject({ stderr: expect.stringContaining(reason) });
     expect(await run('doctor')).toMatchObject({ code: 1, stdout: expect.stringContaining(reason) });
-    expect((await machine.exec('wc -c </run/unit-secrets/token/1password-token')).stdout.trim()).toBe('0');
+    expect((await machine.exec('ls -A /run/unit-secrets/token')).stdout).toBe('trouble\n');
     await edit({ app, web, bare: app });
     await run('apply');
     await machine.exec('systemctl start app');

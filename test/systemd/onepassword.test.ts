@@ -201,7 +201,7 @@ describe.each(['bookworm', 'trixie'] as const)('secrets from 1Password on %s', (
       stderr: '',
     });
     expect((await environmentOf(machine, 'other.service')).get('A')).toBe('at last');
-    expect(await machine.exec('unit-secrets retry nobody', { check: false })).toMatchObject({ code: 75 });
+    expect(await machine.exec('unit-secrets retry nobody', { check: false })).toMatchObject({ code: 64 });
   });
 
   test('a token that was revoked is said to be', async () => {
