@@ -26,7 +26,8 @@ export function fetchCommand(name: string, root: string): Promise<ExitCode> {
     const plan = readPlan(unit.settings);
     const unitDigest = shortHash(xSecretsText(unit.text));
     const { runtimeDirectory, grouped } = plan.fetch;
-    const places = { root, service, runtimeDirectory, grouped };
+    const owned = process.env['RUNTIME_DIRECTORY'];
+    const places = { root, service, runtimeDirectory, grouped, owned };
     const obtaining = obtainFrom(plan.provider, root, {
       ...plan.fetch,
       unitDigest,

@@ -14,6 +14,8 @@ export interface SecretPlaces {
   readonly runtimeDirectory: string | undefined;
   /** Whether a group may read files. */
   readonly grouped: boolean;
+  /** All runtime directories of the unit that this runs in, as systemd names them: absolute, with `:` between. */
+  readonly owned?: string | undefined;
 }
 
 /** Where the marker of a service's set is, and all that is not elsewhere. */
@@ -28,14 +30,17 @@ export function stateDirectory({ root, service }: Pick<SecretPlaces, 'root' | 's
  */
 export function writeSecretSet(set: SecretSet, marker: string, places: SecretPlaces): void {
   const state = stateDirectory(places);
-  const { root, runtimeDirectory, grouped } = places;
+  const { root, runtimeDirectory, grouped, owned = '' } = places;
   const directory = runtimeDirectory === undefined ? state : `${root}/run/${runtimeDirectory}`;
   const inState: NewFile[] = [
     ...set.credentials.map(([id, content]) => ({ path: `credentials/${id}`, content, mode: 0o400 })),
     ...(set.renderValues === undefined
       ? []
       : [{ path: renderValues, content: set.renderValues, mode: 0o400 }]),
-    ...recorded(state, runtimeDirectory),
+    ...recorded(state, [
+      ...visibleNames(owned),
+      ...(runtimeDirectory === undefined ? [] : [runtimeDirectory]),
+    ]),
   ];
   const visible = visibleFiles(set);
   const filesMode = { files: grouped ? 0o750 : 0o700 };
@@ -71,15 +76,26 @@ function visibleFiles({ environment, files }: SecretSet): NewFile[] {
   ];
 }
 
-/** Later units of the service have to wipe what it has now, even if its entry names another directory by then. */
-function recorded(state: string, runtimeDirectory: string | undefined): NewFile[] {
+/** Those of a unit's runtime directories that are not below /run/unit-secrets, relative to /run. */
+function visibleNames(owned: string): string[] {
+  return owned
+    .split(':')
+    .filter((path) => path.startsWith('/run/') && !path.startsWith(`${paths.state}/`))
+    .map((path) => path.slice('/run/'.length));
+}
+
+/**
+ * Later units of the service have to wipe what it has now, even if its entry names another directory by then: be it
+ * one that is empty, made since an earlier edition had it.
+ */
+function recorded(state: string, now: readonly string[]): NewFile[] {
   const path = `${state}/${directoryRecord}`;
   const before = existsSync(path)
     ? readFileSync(path, 'utf8')
         .split('\n')
         .filter((line) => line !== '')
     : [];
-  const names = [...new Set([...before, ...(runtimeDirectory === undefined ? [] : [runtimeDirectory])])];
+  const names = [...new Set([...before, ...now])];
   if (names.length === 0) return [];
   return [{ path: directoryRecord, content: names.map((name) => `${name}\n`).join(''), mode: 0o400 }];
 }
