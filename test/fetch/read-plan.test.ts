@@ -104,7 +104,7 @@ test('what the generator writes for a service is what its fetcher reads', () => 
             environment: service.environment,
             credentials: service.credentials,
             files: service.files.map(({ credential: _, ...file }) => file),
-            configs: service.configs.map(({ credential: _, ...config }) => config),
+            configs: service.configs.map(({ credential: _, formatGiven: __, ...config }) => config),
             grouped: service.group !== undefined,
             runtimeDirectory: service.runtimeDirectory,
           },
