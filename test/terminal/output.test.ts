@@ -4,7 +4,7 @@ import { binary } from '../build/binary.ts';
 import { temporaryTree } from '../support/temporary.ts';
 import { onTerminal } from '../support/terminal.ts';
 
-const escape = '\u001b';
+const csi = '\u001b';
 let program: string;
 beforeAll(async () => {
   program = await binary();
@@ -20,9 +20,9 @@ describe('on a terminal', () => {
   test('a plan has colours, which the shell is given back as they were', async () => {
     const terminal = onTerminal([program, 'plan', '--root', machine()]);
     expect(await terminal.ended).toEqual({ exitCode: 2, signal: 0 });
-    expect(terminal.output()).toContain(`${escape}[32m+ExecStart=`);
-    const colours = terminal.output().match(new RegExp(`${escape}\\[\\d+m`, 'g')) ?? [];
-    expect(colours.filter((one) => one === `${escape}[0m`)).toHaveLength(colours.length / 2);
+    expect(terminal.output()).toContain(`${csi}[32m+ExecStart=`);
+    const colours = terminal.output().match(new RegExp(`${csi}\\[\\d+m`, 'g')) ?? [];
+    expect(colours.filter((one) => one === `${csi}[0m`)).toHaveLength(colours.length / 2);
   });
 
   test.each([{ NO_COLOR: '1' }, { TERM: 'dumb' }])('but not with %j', async (env) => {
@@ -30,7 +30,7 @@ describe('on a terminal', () => {
       const terminal = onTerminal([program, command, '--root', machine()], env);
       await terminal.ended;
       expect(terminal.output()).toContain('enviroment');
-      expect(terminal.output()).not.toContain(escape);
+      expect(terminal.output()).not.toContain(csi);
     }
   });
 
@@ -49,8 +49,8 @@ describe('on a terminal', () => {
     terminal.type('\u0003');
     expect(await terminal.ended).toEqual({ exitCode: 0, signal: 0 });
     const output = terminal.output();
-    expect(output.startsWith(`${escape}[?25l`)).toBe(true);
-    expect(output.trimEnd().endsWith(`${escape}[?25h`)).toBe(true);
+    expect(output.startsWith(`${csi}[?25l`)).toBe(true);
+    expect(output.trimEnd().endsWith(`${csi}[?25h`)).toBe(true);
   });
 });
 
@@ -68,6 +68,6 @@ test('what is written to a pipe has no colours', async () => {
     terminal
       .output()
       .split('\n')
-      .filter((line) => line.includes('+') && line.includes(escape)),
+      .filter((line) => line.includes('+') && line.includes(csi)),
   ).toEqual([]);
 });
