@@ -45,7 +45,7 @@ describe('on a terminal', () => {
 
   test('status --watch draws again until Ctrl-C, and leaves the cursor as it was', async () => {
     const terminal = onTerminal([program, 'status', '--watch']);
-    await terminal.waitFor(/(?:no service is given secrets[^]*){2}/);
+    await terminal.waitFor(/(?:no service is given secrets[\s\S]*){2}/);
     terminal.type('\u0003');
     expect(await terminal.ended).toEqual({ exitCode: 0, signal: 0 });
     const output = terminal.output();
