@@ -17,7 +17,8 @@ export interface QueuedRequest {
 
 const requestSuffix = '.request';
 const answerSuffix = '.answer';
-const named = /^(\d+)-\d+\.(?:request|answer|new)$/;
+/** What is named after a process: requests, and what is written aside before a rename. */
+const named = /^(?:(\d+)-\d+\.(?:request|answer|new)|(?:.+\.state|cool-down)\.(\d+))$/;
 
 /**
  * The directory in which services put down what they want, and in which the one that fetches for all puts
@@ -87,8 +88,8 @@ export class RequestQueue {
   /** Removes what dead processes left. */
   sweep(): void {
     for (const name of this.#names()) {
-      const pid = named.exec(name)?.[1];
-      if (pid !== undefined && !isAlive(Number(pid))) this.#remove(name);
+      const match = named.exec(name);
+      if (match && !isAlive(Number(match[1] ?? match[2]))) this.#remove(name);
     }
   }
 
