@@ -145,11 +145,16 @@ export function queueFailure(directory: string, error: unknown): FailureError {
     class: 'transient',
     exitCode: code === 'ENOSPC' || code === 'EIO' ? exitCodes.ioError : exitCodes.cannotCreate,
     message: `cannot put down a request in ${directory}${code === '' ? '' : ` (${code})`}`,
-    hint:
-      code === 'ENOSPC'
-        ? 'the file system for secrets is full'
-        : 'unit-secrets-token.service makes it: systemctl restart unit-secrets-token.service',
+    hint: remedyOf(directory, code),
   });
+}
+
+function remedyOf(directory: string, code: string): string {
+  if (code === 'ENOSPC') return 'the file system for secrets is full: what else is in /run/unit-secrets?';
+  // in the sandbox of a unit, what is around a directory that is missing is read-only as well
+  if (code === 'EROFS' && existsSync(directory))
+    return 'the file system for secrets is read-only: mount -o remount,rw /run/unit-secrets';
+  return 'unit-secrets-token.service makes it: systemctl restart unit-secrets-token.service';
 }
 
 function isRequest(value: unknown): value is QueuedRequest {
