@@ -17,7 +17,7 @@ export function classifySdkMessage(message: string): Failure {
     };
   }
   if (
-    /invalid service account token|service account token had invalid format|createClient requires/.test(
+    /invalid service account token|service account token had invalid format|createClient requires|DecryptingSymmetricKey/.test(
       message,
     )
   ) {
@@ -51,6 +51,17 @@ export function classifySdkMessage(message: string): Failure {
   if (/request timeout$|Unexpected error when retrieving response contents$/.test(message)) {
     return transient('the connection to 1Password broke off');
   }
+  const status = /unexpected status code in response: (\d{3})/.exec(message)?.[1];
+  if (status !== undefined) return transient(`1Password answers with the status ${status}`);
+  if (/bad request$|conflict|resource not found$|vault couldn't be found$/.test(message))
+    return transient('1Password refuses a request that is in order at other times');
+  if (
+    /deserializing HTTP responses|BadEncoding|Aes\(GcmFailedToDecrypt|verifying the server hash/.test(message)
+  )
+    return {
+      ...transient('what answers for 1Password gives no answer of its kind'),
+      hint: 'look for a proxy or a sign-in page in between',
+    };
   return transient(unexpected);
 }
 

@@ -46,6 +46,18 @@ test.each([
   ],
   ['authentication error: request timeout', 'transient', exitCodes.temporaryFailure],
   [`${resolving}Unexpected error when retrieving response contents`, 'transient', exitCodes.temporaryFailure],
+  ['authentication error: unexpected status code in response: 418', 'transient', exitCodes.temporaryFailure],
+  ['authentication error: bad request', 'transient', exitCodes.temporaryFailure],
+  [
+    `${resolving}when decrypting request body: Aes(Jweb(BadEncoding(x)))`,
+    'transient',
+    exitCodes.temporaryFailure,
+  ],
+  [
+    'error resolving secret reference: unlocking vaults when listing vaults: DecryptingSymmetricKey(GcmFailedToDecrypt)',
+    'permanent',
+    exitCodes.configuration,
+  ],
   ['something that nobody has seen yet', 'transient', exitCodes.temporaryFailure],
 ])('%s: %s', (message, kind, exitCode) => {
   expect(classifySdkMessage(message)).toMatchObject({ class: kind, exitCode });

@@ -2,12 +2,14 @@
  * Kills at random moments, as the memory killer or a person would: the one that fetches for all, those that
  * wait for it, and the child with the SDK. `UNIT_SECRETS_KILLS=500` for more of it (docs/reliability.md).
  */
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { isAlive } from '../../src/effects/processes.ts';
 import { FetchMachine } from '../support/fetch-machine.ts';
 
 const kills = Number(process.env['UNIT_SECRETS_KILLS'] ?? 12);
+/** In milliseconds: some are killed before they have signed in, others after. */
+const longestPause = 3_000;
 const names = ['a', 'b', 'c', 'd'];
 
 let machine: FetchMachine;
@@ -26,6 +28,8 @@ type Role = (typeof roles)[number];
 
 interface Process {
   readonly pid: number;
+  /** What no other process has, even when the pid is used again: pid and start time. */
+  readonly key: string;
   readonly state: string;
   readonly role: Role;
 }
@@ -47,23 +51,39 @@ function isStale(): boolean {
   return pid === undefined || !isAlive(pid);
 }
 
-/** All processes whose program is ours and which this test has started, directly or not. */
-function processes(known: ReadonlySet<number>): readonly Process[] {
+/**
+ * The fetchers of this test and their children, by what they were called with: on a machine with other tests a pid
+ * is soon somebody else's.
+ *
+ * @param known the keys of those that were seen before; new ones are added
+ */
+function processes(known: Set<string>): readonly Process[] {
   const found: Process[] = [];
   const holder = holderPid();
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    try {
-      const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
-      const [state = '', parent = ''] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      const pid = Number(name);
-      const ours = Number(parent) === process.pid || known.has(Number(parent)) || known.has(pid);
-      if (!ours || (state !== 'Z' && !readlinkSync(`/proc/${name}/exe`).includes('unit-secrets'))) continue;
-      const isChild = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0').includes('resolve-child');
-      found.push({ pid, state, role: isChild ? 'child' : pid === holder ? 'holder' : 'waiter' });
-    } catch {
-      // it has ended meanwhile
-    }
+  const all = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      try {
+        const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
+        // proc_pid_stat(5): what follows the program's name are fields 3, 4 and so on
+        const [state = '', parent = '', ...more] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+        const key = `${name} ${more[22 - 5]}`;
+        const command = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
+        return [{ pid: Number(name), parent: Number(parent), key, state, command }];
+      } catch {
+        // it has ended meanwhile
+        return [];
+      }
+    });
+  const fetchers = all.filter(({ command }) => command.includes('fetch') && command.includes(machine.root));
+  const parents = new Set(fetchers.map(({ pid }) => pid));
+  for (const { pid, parent, key, state, command } of all) {
+    const isChild = command.includes('resolve-child') && parents.has(parent);
+    // a zombie has no command line any more, and one whose parent is dead another parent
+    if (!isChild && !parents.has(pid) && !known.has(key)) continue;
+    known.add(key);
+    const role = command.includes('resolve-child') ? 'child' : pid === holder ? 'holder' : 'waiter';
+    found.push({ pid, key, state, role });
   }
   return found;
 }
@@ -71,7 +91,7 @@ function processes(known: ReadonlySet<number>): readonly Process[] {
 test(
   `${kills} kills leave nothing behind, and delay nobody for long`,
   async () => {
-    const known = new Set<number>();
+    const known = new Set<string>();
     const count: Record<Role, number> = { holder: 0, waiter: 0, child: 0 };
     const longest = { wait: 0, stale: 0 };
     let killed = 0;
@@ -85,7 +105,6 @@ test(
         const since = performance.now();
         for (;;) {
           const child = machine.spawn(name);
-          if (child.pid !== undefined) known.add(child.pid);
           const exitCode = await new Promise<number | null>((resolve) => child.once('close', resolve));
           if (exitCode === 0) break;
           expect(machine.environmentOf(name)).toBeUndefined();
@@ -100,9 +119,8 @@ test(
 
     async function killAtRandom(): Promise<void> {
       while (killed < kills) {
-        await new Promise((resolve) => setTimeout(resolve, Math.random() * 1500));
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * longestPause));
         const alive = processes(known);
-        for (const { pid } of alive) known.add(pid);
         const victims = alive.filter(({ state }) => state !== 'Z');
         // one role is as likely as another, though there are more that wait
         const present = roles.filter((role) => victims.some((victim) => victim.role === role));
