@@ -1,8 +1,7 @@
 /** The program as it is built against every fault of the service: class, tries, exit code, journal, outcome. */
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Answer, answerOf } from '../../src/domain/answer.ts';
 import { exitCodes } from '../../src/domain/exit-codes.ts';
 import { FailureError } from '../../src/domain/failure.ts';
@@ -419,49 +418,5 @@ describe('many services', () => {
     expect(all.every(({ exitCode }) => exitCode === 0)).toBe(true);
     const signIns = machine.emulator.requests.slice(before).filter(({ name }) => name === 'auth-start');
     expect(signIns.length).toBeLessThanOrEqual(3);
-  });
-});
-
-describe('where requests cannot be put down', () => {
-  /** Runs with a file system of its own for requests. */
-  async function withMount(options: string, work: () => Promise<void>): Promise<void> {
-    mkdirSync(machine.queue, { recursive: true });
-    execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', machine.queue]);
-    try {
-      await work();
-    } finally {
-      execFileSync('umount', [machine.queue]);
-    }
-  }
-
-  test('because the file system is full, it is said, and nothing is asked', async () => {
-    await withMount('size=4k', async () => {
-      writeFileSync(join(machine.queue, 'full'), 'x'.repeat(4096));
-      const { exitCode, stderr, requests } = await machine.fetch('app');
-      expect([exitCode, requests]).toEqual([exitCodes.ioError, []]);
-      expect(stderr).toMatch(
-        /^cannot put down a request in .*\(ENOSPC\) \(the file system for secrets is full/,
-      );
-      expect(readdirSync(machine.queue)).toEqual(['full']);
-    });
-    expect(machine.environmentOf('app')).toBeUndefined();
-  });
-
-  test('because it is read-only, likewise', async () => {
-    await withMount('ro', async () => {
-      const { exitCode, stderr, requests } = await machine.fetch('app');
-      expect([exitCode, requests]).toEqual([exitCodes.cannotCreate, []]);
-      expect(stderr).toMatch(/^cannot put down a request in .*\(EROFS\)/);
-    });
-  });
-
-  test('because the directory goes away meanwhile, the next try makes it anew', async () => {
-    machine.emulator.fault({ kind: 'delay', delayMs: 1500, times: 1 });
-    const fetching = machine.fetch('app');
-    await vi.waitFor(() => expect(machine.leftovers()).toContain('fetch.lock'), { timeout: 20_000 });
-    machine.forget();
-    const { exitCode, stderr } = await fetching;
-    expect(exitCode).toBe(exitCodes.ok);
-    expectTidy(stderr);
   });
 });
