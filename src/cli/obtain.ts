@@ -2,6 +2,7 @@ import { type Answer, answerOf } from '../domain/answer.ts';
 import { exitCodes } from '../domain/exit-codes.ts';
 import { type Failure, FailureError } from '../domain/failure.ts';
 import type { Resolution } from '../domain/provider.ts';
+import { notReached } from '../domain/sdk-failure.ts';
 import { companionName, parseServiceName, serviceKey } from '../domain/service-name.ts';
 import { isClockInDoubt } from '../effects/clock-sync.ts';
 import { coolDownFailure, coolDownLeft } from '../effects/cool-down.ts';
@@ -157,10 +158,14 @@ async function answerFrom(
   }
 }
 
-/** A token may be refused because the clock is wrong, and is then not to blame. */
+/**
+ * A token may be refused because the clock is wrong, and is then not to blame. A certificate as well, but the SDK
+ * has one text for all that keeps it from connecting.
+ */
 function doubtful(answer: Answer | undefined, root: string): Answer | undefined {
-  if (!answer || answer.ok || answer.failure.exitCode !== exitCodes.noPermission || !isClockInDoubt(root))
-    return answer;
+  if (!answer || answer.ok) return answer;
+  const isRefused = answer.failure.exitCode === exitCodes.noPermission;
+  if ((!isRefused && answer.failure.message !== notReached) || !isClockInDoubt(root)) return answer;
   const failure: Failure = {
     class: 'transient',
     exitCode: exitCodes.temporaryFailure,

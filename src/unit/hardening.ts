@@ -95,6 +95,8 @@ function settingsOf(sandbox: Required<Sandbox> & { readonly privateUsers: boolea
     ['LimitCORE', '0'],
     // twice what the SDK needs
     ['MemoryMax', '256M'],
+    // should its child be killed for want of memory, the fetcher tells so and tries again
+    ...(jit ? [['OOMPolicy', 'continue'] as const] : []),
     ['UnsetEnvironment', unwanted.join(' ')],
     ['CapabilityBoundingSet', ''],
     ['AmbientCapabilities', ''],
