@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { type ExitCode, exitCodes } from '../src/domain/exit-codes.ts';
 import { readManifest } from '../src/domain/manifest-reader.ts';
 import { formatProblem } from '../src/domain/problem.ts';
+import { isRuntimeDirectory } from '../src/domain/runtime-directory.ts';
 import { fetchedServices } from '../src/effects/fetched-services.ts';
 import { logToKernel, priority } from '../src/effects/kernel-log.ts';
 import { type ManifestSource, readManifestFiles } from '../src/effects/read-manifest.ts';
@@ -106,7 +107,9 @@ function leftDirectories(root: string): LeftDirectory[] {
     const marker = files.find((name) => name.startsWith('.ok-'));
     return {
       directory,
-      runtimeDirectories: files.includes(directoryRecord) ? lines(`${path}/${directoryRecord}`) : [],
+      runtimeDirectories: files.includes(directoryRecord)
+        ? lines(`${path}/${directoryRecord}`).filter(isRuntimeDirectory)
+        : [],
       ...(marker === undefined ? {} : { marker }),
     };
   });

@@ -1,4 +1,4 @@
-import type { Position } from '../domain/json-text.ts';
+import type { Position } from '../domain/text-position.ts';
 
 /** How much of a long line is shown on each side of the place. */
 const around = 60;

@@ -1,18 +1,7 @@
 import type { JsonPath } from './problem.ts';
+import type { Position } from './text-position.ts';
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
-
-/** Where something stands in a text; both count from 1, columns in UTF-16 code units. */
-export interface Position {
-  readonly line: number;
-  readonly column: number;
-}
-
-/** The position of an offset; CR, LF and CRLF end lines. */
-export function positionAt(text: string, offset: number): Position {
-  const before = text.slice(0, offset).split(/\r\n|\n|\r/);
-  return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
-}
 
 /**
  * Parses JSON when it can be shown, without a parser of our own, that nothing was lost on the way: the

@@ -1,6 +1,7 @@
 import { type Node, type ParseError, parseTree, printParseErrorCode } from 'jsonc-parser';
-import { type Json, type Locate, type Position, positionAt } from './json-text.ts';
+import { isJsonObject, type Json, type Locate } from './json-text.ts';
 import type { JsonPath } from './problem.ts';
+import { type Position, positionsIn } from './text-position.ts';
 
 export interface JsonTree {
   /** What could be made out; complete only if there are no errors. */
@@ -38,6 +39,7 @@ export function parseJsonTree(text: string): JsonTree {
   const root = parseTree(text, parseErrors, { disallowComments: true, allowTrailingComma: false });
   const errors: { position: Position; message: string; path?: JsonPath }[] = [];
   const start = { line: 1, column: 1 };
+  const positionOf = positionsIn(text);
   if (text.trim() === '') errors.push({ position: start, message: 'the file is empty' });
   else if (text.startsWith('\uFEFF')) {
     errors.push({
@@ -46,7 +48,7 @@ export function parseJsonTree(text: string): JsonTree {
     });
   } else {
     for (const error of parseErrors) {
-      const position = positionAt(text, error.offset);
+      const position = positionOf(error.offset);
       // one slip makes many errors at the place where the parser gives up: the first says it
       const last = errors.at(-1)?.position;
       if (last?.line === position.line && last.column === position.column) continue;
@@ -54,12 +56,20 @@ export function parseJsonTree(text: string): JsonTree {
       errors.push({ position, message: messages[code] ?? code });
     }
   }
-  const value = root ? build(root, [], text, errors) : undefined;
+  const value = root ? build(root, [], positionOf, errors) : undefined;
   // JSON.parse has the last word on what is JSON: the tolerant parser lets a few things pass
   if (errors.length === 0 && !parses(text)) {
     errors.push({ position: start, message: 'the file is not valid JSON' });
   }
-  return { value, errors, locate: (path, what) => locate(text, root, path, what) };
+  const members = new Map<Node, ReadonlyMap<string, Node>>();
+  return {
+    value,
+    errors,
+    locate(path, what) {
+      const found = locate(root, path, what, members);
+      return found && positionOf(found.offset);
+    },
+  };
 }
 
 function parses(text: string): boolean {
@@ -74,11 +84,11 @@ function parses(text: string): boolean {
 function build(
   node: Node,
   path: JsonPath,
-  text: string,
+  positionOf: (offset: number) => Position,
   errors: { position: Position; message: string; path?: JsonPath }[],
 ): Json {
   if (node.type === 'array')
-    return (node.children ?? []).map((child, i) => build(child, [...path, i], text, errors));
+    return (node.children ?? []).map((child, i) => build(child, [...path, i], positionOf, errors));
   if (node.type !== 'object') return (node.value ?? null) as Json;
   // no prototype: a member may be called __proto__
   const members: Record<string, Json> = Object.create(null);
@@ -89,23 +99,27 @@ function build(
     const memberPath = [...path, key];
     if (Object.hasOwn(members, key)) {
       errors.push({
-        position: positionAt(text, name.offset),
+        position: positionOf(name.offset),
         path: memberPath,
         message: 'this member is given twice',
       });
     }
-    const value = child ? build(child, memberPath, text, errors) : null;
-    if (!Object.hasOwn(members, key)) members[key] = value;
+    const value = child ? build(child, memberPath, positionOf, errors) : null;
+    const first = Object.hasOwn(members, key) ? members[key] : undefined;
+    if (first === undefined) members[key] = value;
+    // whatever is named in either is known to be named
+    else if (isJsonObject(value)) members[key] = Object.assign(Object.create(null), first, value, first);
   }
   return members;
 }
 
+/** @param members of objects that were looked into: a manifest may have thousands of places to name */
 function locate(
-  text: string,
   root: Node | undefined,
   path: JsonPath,
   what: 'name' | 'value',
-): Position | undefined {
+  members: Map<Node, ReadonlyMap<string, Node>>,
+): Node | undefined {
   let node = root;
   let name: Node | undefined;
   for (const step of path) {
@@ -113,11 +127,23 @@ function locate(
       node = node?.type === 'array' ? node.children?.[step] : undefined;
       name = undefined;
     } else {
-      const property = node?.children?.find((child) => child.children?.[0]?.value === step);
+      const property = node && membersOf(node, members).get(step);
       name = property?.children?.[0];
       node = property?.children?.[1];
     }
   }
-  const found = what === 'name' ? (name ?? node) : (node ?? name);
-  return found ? positionAt(text, found.offset) : undefined;
+  return what === 'name' ? (name ?? node) : (node ?? name);
+}
+
+/** The properties of an object by their names; of one that is given twice the first. */
+function membersOf(node: Node, known: Map<Node, ReadonlyMap<string, Node>>): ReadonlyMap<string, Node> {
+  const before = known.get(node);
+  if (before) return before;
+  const members = new Map<string, Node>();
+  for (const property of node.children ?? []) {
+    const name: unknown = property.children?.[0]?.value;
+    if (typeof name === 'string' && !members.has(name)) members.set(name, property);
+  }
+  known.set(node, members);
+  return members;
 }

@@ -9,6 +9,38 @@ export function textProblem(name: string, text: string): string | undefined {
   return text.isWellFormed() ? undefined : `the value of ${name} is not valid Unicode`;
 }
 
+/** systemd reads lines of less than 1 MiB (LONG_LINE_MAX); the rest is for the names before a value. */
+const longestWritten = (1 << 20) - 1024;
+/** The most bytes that a UTF-16 code unit takes in a unit file, escaped. */
+const mostBytesEach = 6;
+/** PATH_MAX and NAME_MAX (limits.h), in bytes without the closing NUL. */
+const longestPath = 4095;
+const longestName = 255;
+const encoder = new TextEncoder();
+
+/** Whether a value, as it stands in a unit file, makes a line that systemd does not read. */
+function isTooLong(text: string): boolean {
+  if (text.length * mostBytesEach < longestWritten) return false;
+  // what is escaped though JSON would not, see `xSetting`
+  const escaped = text.match(/[\x7f-\x9f\u2028\u2029]|\p{Noncharacter_Code_Point}/gu)?.length ?? 0;
+  return encoder.encode(JSON.stringify(text)).length + 8 * escaped >= longestWritten;
+}
+
+/** Why a text is no path that a unit can name, be there a file or not. */
+function pathProblem(text: string): string | undefined {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  if (!text.startsWith('/') || /[\0-\x1f\x7f]/.test(text) || text.split('/').includes('..'))
+    return 'must be an absolute path without ".." and control characters';
+  // a unit file with one of them is refused as a whole
+  if (!text.isWellFormed() || /\p{Noncharacter_Code_Point}/u.test(text))
+    return 'has a character that unit files cannot carry';
+  if (text.length * 3 <= longestName) return undefined;
+  if (encoder.encode(text).length > longestPath) return `is longer than the ${longestPath} bytes of a path`;
+  return text.split('/').some((part) => encoder.encode(part).length > longestName)
+    ? `has a part that is longer than the ${longestName} bytes of a file's name`
+    : undefined;
+}
+
 /** Collects the problems of one file while it is read. */
 export class Collector {
   readonly file: string;
@@ -83,14 +115,12 @@ export class Collector {
     return found;
   }
 
-  /** An absolute path; '' for one that is not. */
+  /** An absolute path; what is none is a problem. */
   path(value: Json | undefined, path: JsonPath): string {
     const text = this.string(value, path);
     if (text === undefined) return '';
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-    if (!text.startsWith('/') || /[\0-\x1f\x7f]/.test(text) || text.split('/').includes('..')) {
-      this.add(path, 'must be an absolute path without ".." and control characters');
-    }
+    const trouble = pathProblem(text);
+    if (trouble !== undefined) this.add(path, trouble);
     return text;
   }
 
@@ -112,6 +142,7 @@ export class Collector {
       this.add(path, parsed.message);
       return undefined;
     }
+    if (isTooLong(text)) this.add(path, `the value of ${name} is longer than a line of a unit file can be`);
     for (const part of parsed.parts) {
       const trouble = part.kind === 'text' ? problemOf(name, part.text) : undefined;
       if (trouble !== undefined) this.add(path, trouble);

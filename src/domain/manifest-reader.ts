@@ -1,11 +1,4 @@
-import {
-  isJsonObject,
-  type Json,
-  type JsonMembers,
-  kindOfJson,
-  type Locate,
-  type Position,
-} from './json-text.ts';
+import { isJsonObject, type Json, type JsonMembers, kindOfJson, type Locate } from './json-text.ts';
 import {
   type BrokenEntry,
   defaultFetch,
@@ -24,6 +17,7 @@ import { readFetch, readProvider, readToken } from './manifest-settings.ts';
 import { readSshKeys, sshKeyUnit } from './manifest-ssh-keys.ts';
 import { type JsonPath, type Problem, quoteName } from './problem.ts';
 import { companionName, parseServiceName, type ServiceName } from './service-name.ts';
+import type { Position } from './text-position.ts';
 
 /** A member that stands twice in a text, which `JSON.parse` does not tell. */
 export interface DuplicateMember {
@@ -99,6 +93,8 @@ export function readManifest(main: ManifestText | undefined, fragments: readonly
   refuseRepeated(named);
   refuseRepeated(sshKeys);
   const services = refuseGenerated(named, sshKeys);
+  const displaced =
+    services.length === named.length ? [] : named.filter((entry) => !services.includes(entry));
   refuseSharedDirectories(services);
   for (const part of parts) if (!part.main) spoil(part);
   return {
@@ -109,6 +105,7 @@ export function readManifest(main: ManifestText | undefined, fragments: readonly
     sshKeys: usable(sshKeys),
     broken: [...unusable(services, () => ({})), ...unusable(sshKeys, ({ entry }) => ({ user: entry.user }))],
     refused: parts.flatMap(({ refused }) => refused),
+    displaced: displaced.map(({ name, to }) => ({ unit: `${name.name}.service`, file: to.file })),
     general: parts.filter(({ main: own }) => own).flatMap(generalProblems),
     partial: parts.filter(({ main: own }) => !own).flatMap(generalProblems),
     problems: parts.flatMap(({ to }) => to.problems),

@@ -4,7 +4,7 @@ import { reservedDirectories } from './runtime-directory.ts';
  * The JSON Schema (2020-12) of the manifest. It accepts what `manifest-reader.ts` accepts, as far as a
  * schema can tell: that two names are the same unit or one that is generated for the other, that two
  * credentials of a service have one ID or two services one directory, that a member is given twice, how many
- * bytes a value has and how many seconds a duration, only the program checks.
+ * bytes a value or a path has and how many seconds a duration, only the program checks.
  */
 const part = ' *[A-Za-z0-9._-][A-Za-z0-9 ._-]*';
 const reference = `op://${part}(?:/${part}){2,3}(?:\\?(?:attribute=otp|attribute=totp|ssh-format=openssh))?`;
@@ -19,7 +19,8 @@ const unit = '(?:us|usec|µs|μs|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hour
 const path = (description: string) => ({
   description,
   type: 'string',
-  pattern: '^(?:/(?!\\.\\.(?:/|$))[^/\\u0000-\\u001f\\u007f]*)+$',
+  pattern: `^(?:/(?!\\.\\.(?:/|$))[^/\\u0000-\\u001f\\u007f${unfit}]{0,255})+$`,
+  maxLength: 4095,
 });
 
 const duration = (description: string, fallback: string) => ({
@@ -162,7 +163,7 @@ export const manifestSchema = {
             credential: {
               description: 'The ID, and the name of the file below /etc/credstore.encrypted.',
               type: 'string',
-              pattern: '^[A-Za-z0-9_-][A-Za-z0-9._-]*$',
+              pattern: '^[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$',
             },
           },
         },

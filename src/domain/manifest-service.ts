@@ -1,16 +1,22 @@
 import { formatNames, formatOfPath } from './config-format.ts';
 import { environmentValueProblem } from './environment-file.ts';
 import type { Json, JsonMembers } from './json-text.ts';
-import type { ConfigFile, NamedValue, ProviderSetting, SecretFile, Service } from './manifest.ts';
+import {
+  type ConfigFile,
+  type NamedValue,
+  type ProviderSetting,
+  type SecretFile,
+  type Service,
+  widestMode,
+} from './manifest.ts';
 import { type Collector, textProblem } from './manifest-collector.ts';
+import { fileName as fileNamePattern, variableName as variableNamePattern } from './names.ts';
 import { type JsonPath, quoteName } from './problem.ts';
 import { reservedRuntimeDirectory } from './runtime-directory.ts';
 import type { ServiceName } from './service-name.ts';
 
 const deliveries = ['environment', 'credentials', 'files', 'configs'];
 const members = [...deliveries, 'group', 'dynamicUser', 'runtimeDirectory'];
-/** No wider than this: rw for root, r for the group. */
-const widestMode = 0o640;
 const none: readonly never[] = [];
 const longestName = 255;
 const fileNameHint = 'letters, digits, ".", "_" and "-", not beginning with "."';
@@ -79,14 +85,13 @@ interface NameRule {
 }
 
 const variableName: NameRule = {
-  pattern: /^[A-Za-z_][A-Za-z0-9_]*$/,
+  pattern: variableNamePattern,
   what: 'the name of an environment variable',
   hint: 'letters, digits and "_", not beginning with a digit',
 };
 const placeholderName: NameRule = { ...variableName, what: 'a name that a template can use' };
 const credentialId: NameRule = {
-  // the file system's limit for a name
-  pattern: /^(?=.{1,255}$)[A-Za-z0-9_-][A-Za-z0-9._-]*$/,
+  pattern: fileNamePattern,
   what: 'the ID of a credential',
   hint: fileNameHint,
 };

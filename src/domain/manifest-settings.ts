@@ -12,7 +12,9 @@ import type { Collector } from './manifest-collector.ts';
 import { type JsonPath, quoteName } from './problem.ts';
 
 /** systemd.exec(5), "LoadCredential=": letters that neither systemd nor a shell takes for something else. */
-export const credentialName = /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/;
+export const credentialName = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$/;
+
+const defaultVault = '/etc/unit-secrets/vault.age';
 
 export const providerTypes = ['1password', 'age-vault'] as const;
 
@@ -33,18 +35,24 @@ export function readProvider(value: Json | undefined, to: Collector): ProviderSe
     return onePassword;
   }
   to.members(members, path, ['type', 'path', 'identity']);
-  return {
+  const before = to.problems.length;
+  const vault: ProviderSetting = {
     type,
-    path:
-      members['path'] === undefined
-        ? '/etc/unit-secrets/vault.age'
-        : to.path(members['path'], [...path, 'path']),
+    path: members['path'] === undefined ? defaultVault : to.path(members['path'], [...path, 'path']),
     identities: readIdentities(members['identity'], [...path, 'identity'], to),
   };
+  // all are kept down then; a path that is none must not get into a unit
+  return to.problems.length > before ? { type, path: defaultVault, identities: defaultIdentities } : vault;
 }
 
-/** The member `token`. */
+/** The member `token`; the default, if anything is wrong with it: all are kept down then. */
 export function readToken(value: Json | undefined, to: Collector): Token {
+  const before = to.problems.length;
+  const token = readTokenPlace(value, to);
+  return to.problems.length > before ? defaultToken : token;
+}
+
+function readTokenPlace(value: Json | undefined, to: Collector): Token {
   const path = ['token'];
   if (value === undefined) return defaultToken;
   const members = to.object(value, path, ['age', 'identity', 'file', 'credential']);

@@ -23,6 +23,9 @@ export interface FetchSettings {
 /** A name and its value as written. */
 export type NamedValue = readonly [name: string, value: string];
 
+/** No file is wider than this: rw for root, r for the group. */
+export const widestMode = 0o640;
+
 /** A file with a secret; `mode` as in chmod(2). */
 export interface SecretFile {
   readonly name: string;
@@ -99,6 +102,8 @@ export interface Manifest {
   readonly sshKeys: readonly SshKeys[];
   readonly broken: readonly BrokenEntry[];
   readonly refused: readonly RefusedUnit[];
+  /** Named by entries that are refused since their units may be generated for others. */
+  readonly displaced: readonly RefusedUnit[];
   /** Problems that no single entry pays for: all are kept down. */
   readonly general: readonly Problem[];
   /**

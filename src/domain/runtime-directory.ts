@@ -1,3 +1,5 @@
+import { fileName } from './names.ts';
+
 /**
  * Names below /run that programs of the system use: a service's runtime directory of that name would be
  * wiped with it. From the file lists of Debian's and Fedora's base packages and systemd's own units.
@@ -79,4 +81,9 @@ const reserved: ReadonlySet<string> = new Set(reservedDirectories);
 /** Whether /run/NAME belongs to the system, or to this program. */
 export function reservedRuntimeDirectory(name: string): boolean {
   return reserved.has(name) || name.startsWith('unit-secrets') || name.startsWith('systemd');
+}
+
+/** Whether a service may have the directory /run/NAME, to be wiped with its secrets. */
+export function isRuntimeDirectory(name: string): boolean {
+  return fileName.test(name) && !reservedRuntimeDirectory(name);
 }

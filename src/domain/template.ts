@@ -1,7 +1,7 @@
-import type { Position } from './json-text.ts';
 import { quoteName } from './problem.ts';
 import { parseSecretReference } from './secret-reference.ts';
 import { nearest } from './suggest.ts';
+import { type Position, positionsIn } from './text-position.ts';
 
 /** What a value is put into the result as; only a format-aware rendering makes a difference. */
 export type PlaceholderType = 'string' | 'number' | 'boolean';
@@ -160,25 +160,6 @@ function bracesAt(text: string, offset: number, positionOf: PositionOf): Templat
     };
   }
   return { kind: 'reference', reference, offset, length: close + 2 - offset, position };
-}
-
-/**
- * The position of any offset of a text, after one look at all of its lines; CR, LF and CRLF end lines.
- * `positionAt` reads the text anew each time, which a template with a thousand placeholders cannot afford.
- */
-export function positionsIn(text: string): (offset: number) => Position {
-  const starts = [0];
-  for (const match of text.matchAll(/\r\n|\n|\r/g)) starts.push(match.index + match[0].length);
-  return (offset) => {
-    let low = 0;
-    let high = starts.length;
-    while (high - low > 1) {
-      const middle = (low + high) >> 1;
-      if ((starts[middle] ?? 0) <= offset) low = middle;
-      else high = middle;
-    }
-    return { line: low + 1, column: offset - (starts[low] ?? 0) + 1 };
-  };
 }
 
 /** What a template needs, each once, in the order of first appearance. */

@@ -131,10 +131,16 @@ function findFragments(root: string, directory: string): Found[] {
   return names
     .filter((name) => name.endsWith('.json') && !name.startsWith('.'))
     .sort()
-    .flatMap((name) => find(root, `${directory}/${name}`) ?? []);
+    .flatMap((name) => {
+      const file = `${directory}/${name}`;
+      // not to be opened by what it is called here, and no fragment that nobody misses
+      const unnamed = name.includes('\ufffd') ? { file, reason: { message: notUtf8Name } } : [];
+      return find(root, file) ?? unnamed;
+    });
 }
 
 const notRegular = 'not a regular file';
+const notUtf8Name = 'has a name that is not valid UTF-8 (rename it)';
 
 /** Refuses what is not a file before it is opened: opening a pipe would wait for a writer for ever. */
 function readRegularFile(path: string): Uint8Array {

@@ -1,7 +1,9 @@
 import { type FormatName, formatNames } from '../domain/config-format.ts';
 import { exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
-import type { ConfigFile, NamedValue, SecretFile } from '../domain/manifest.ts';
+import { type ConfigFile, type NamedValue, type SecretFile, widestMode } from '../domain/manifest.ts';
+import { fileName, variableName } from '../domain/names.ts';
+import { isRuntimeDirectory } from '../domain/runtime-directory.ts';
 
 /** What `[X-Secrets]` says about where the values come from. */
 export type ProviderPlan =
@@ -54,46 +56,74 @@ export function readPlan(settings: Settings): { readonly fetch: FetchPlan; reado
       if (!match) throw unexpected(name);
       return make(...match.slice(1));
     });
-  const named = (name: string): NamedValue[] =>
-    each(name, /^([^=]+)=(.*)$/s, (key = '', value = '') => [key, value]);
+  const named = (name: string, pattern: RegExp): NamedValue[] =>
+    each(name, /^([^=]+)=(.*)$/s, (key = '', value = '') => [nameOf(name, key, pattern), value]);
 
   const type = one('Provider');
   if (type !== '1password' && type !== 'age-vault') throw unexpected('Provider');
   const valuesOf = each('ConfigValue', /^(\S+) ([^=]+)=(.*)$/s, (config = '', name = '', value = '') => ({
     config,
-    value: [name, value] as const,
+    value: [nameOf('ConfigValue', name, variableName), value] as const,
   }));
   return {
     fetch: {
       service: one('Service'),
       tries: number('Tries'),
       timeout: number('Timeout'),
-      environment: named('Environment'),
-      credentials: named('Credential'),
+      environment: named('Environment', variableName),
+      credentials: named('Credential', fileName),
       files: each('File', /^([0-7]{4}) ([^=]+)=(.*)$/s, (mode = '', name = '', value = '') => ({
-        name,
+        name: nameOf('File', name, fileName),
         value,
-        mode: Number.parseInt(mode, 8),
+        mode: modeOf('File', mode),
       })),
       configs: each(
         'Config',
         /^([0-7]{4}) (\S+) ([^=]+)=(.*)$/s,
         (mode = '', format = '', name = '', template = '') => ({
-          name,
-          template,
+          name: nameOf('Config', name, fileName),
+          template: pathOf('Config', template),
           format: formatOf(format),
-          mode: Number.parseInt(mode, 8),
+          mode: modeOf('Config', mode),
           values: valuesOf.filter(({ config }) => config === name).map(({ value }) => value),
         }),
       ),
       grouped: settings.has('Group'),
-      runtimeDirectory: settings.has('RuntimeDirectory') ? one('RuntimeDirectory') : undefined,
+      runtimeDirectory: settings.has('RuntimeDirectory') ? directoryOf(one('RuntimeDirectory')) : undefined,
     },
     provider:
       type === '1password'
         ? { type }
-        : { type, path: one('Vault'), identities: settings.get('Identity') ?? [] },
+        : {
+            type,
+            path: pathOf('Vault', one('Vault')),
+            identities: (settings.get('Identity') ?? []).map((path) => pathOf('Identity', path)),
+          },
   };
+}
+
+/** A name that becomes part of a path: it must not lead out of the service's directory. */
+function nameOf(setting: string, name: string, pattern: RegExp): string {
+  if (!pattern.test(name)) throw unexpected(setting);
+  return name;
+}
+
+function directoryOf(name: string): string {
+  if (!isRuntimeDirectory(name)) throw unexpected('RuntimeDirectory');
+  return name;
+}
+
+function pathOf(setting: string, path: string): string {
+  if (!path.startsWith('/') || path.includes('\0') || path.split('/').includes('..'))
+    throw unexpected(setting);
+  return path;
+}
+
+/** Never wider than the manifest allows. */
+function modeOf(setting: string, octal: string): number {
+  const mode = Number.parseInt(octal, 8);
+  if ((mode & ~widestMode) !== 0) throw unexpected(setting);
+  return mode;
 }
 
 function formatOf(text: string): FormatName {

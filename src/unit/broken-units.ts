@@ -6,7 +6,7 @@ import { hardening, tightest } from './hardening.ts';
 import { dropInName } from './paths.ts';
 import { lineText, quoteArgument } from './syntax.ts';
 import type { UnitFile } from './unit-file.ts';
-import { xSecretsSection, xSetting } from './x-secrets.ts';
+import { errorSettings, xSecretsSection, xSetting } from './x-secrets.ts';
 
 type Entry = Pick<BrokenEntry, 'name' | 'file'>;
 
@@ -93,10 +93,7 @@ export function brokenSecretsUnit(
       },
       {
         name: xSecretsSection,
-        settings: [
-          xSetting('Service', `${name.name}.service`),
-          ...messages.map((text) => xSetting('Error', text)),
-        ],
+        settings: [xSetting('Service', `${name.name}.service`), ...errorSettings(messages)],
       },
     ],
   };

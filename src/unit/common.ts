@@ -1,7 +1,7 @@
 import { companionName, directoryName, type ServiceName } from '../domain/service-name.ts';
 import type { Machine } from './context.ts';
 import { paths } from './paths.ts';
-import { escapeSpecifiers, quoteArgument, quotePath, quoteProgram } from './syntax.ts';
+import { escapeSpecifiers, quoteArgument, quotePath, quoteProgram, replaceUnfit } from './syntax.ts';
 import type { Setting } from './unit-file.ts';
 
 export const tokenUnitName = 'unit-secrets-token.service';
@@ -12,8 +12,8 @@ const origins = new Map<string, readonly [Setting, Setting]>();
 export function origin(file: string): readonly [Setting, Setting] {
   const known = origins.get(file);
   if (known) return known;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: no setting can carry a control character
-  const path = /[\0-\x1f\x7f]/.test(file) ? paths.manifest : file;
+  // no setting can carry a control character
+  const path = replaceUnfit(file, '?') === file && !file.endsWith('\\') ? file : paths.manifest;
   const settings: readonly [Setting, Setting] = [
     ['SourcePath', escapeSpecifiers(path)],
     ['Documentation', 'man:unit-secrets-generator(8)'],

@@ -4,7 +4,7 @@ import { hardening, tightest } from './hardening.ts';
 import { paths } from './paths.ts';
 import { lineText } from './syntax.ts';
 import type { UnitFile } from './unit-file.ts';
-import { xSecretsSection, xSetting } from './x-secrets.ts';
+import { errorSettings, xSecretsSection } from './x-secrets.ts';
 
 /** The unit that fails with what is wrong with the manifest as a whole, so that `systemctl --failed` shows it. */
 export function manifestUnit(messages: readonly string[], context: UnitContext): UnitFile {
@@ -30,7 +30,7 @@ export function manifestUnit(messages: readonly string[], context: UnitContext):
         ],
         block: hardening({ ...tightest, hideSecrets: false }, context),
       },
-      { name: xSecretsSection, settings: messages.map((text) => xSetting('Error', text)) },
+      { name: xSecretsSection, settings: errorSettings(messages) },
     ],
   };
 }

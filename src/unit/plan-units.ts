@@ -22,6 +22,7 @@ import {
   sshKeyTimeouts,
   sshKeyUnit,
 } from './ssh-key-units.ts';
+import { replaceUnfit } from './syntax.ts';
 import { tokenUnit } from './token-unit.ts';
 import { serialiseUnit, type UnitFile } from './unit-file.ts';
 import { wantedTarget } from './wanted-target.ts';
@@ -85,8 +86,7 @@ function text(unit: UnitFile): GeneratedFile {
   return { path: unit.path, content: fitForName(unit.path, serialiseUnit(unit, headerOf(unit.source))) };
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is replaced
-const oneLine = (path: string): string => path.replace(/[\0-\x1f\x7f]/g, '?');
+const oneLine = (path: string): string => replaceUnfit(path, '?');
 
 /**
  * Decides what the generator writes; the same input gives the same bytes.
@@ -159,6 +159,8 @@ class Planner {
     if (general.length > 0 || partial.length > 0) this.#keepDownPerhaps([...general, ...partial]);
     else this.#wipeOrphans();
     this.#wipeInline();
+    // one that is generated is not kept down, to spare the service that it is for
+    for (const refused of manifest.displaced) if (!this.#written.has(refused.unit)) this.#refuse(refused);
     if (this.#names.size > 0 || secretsDirectories.length > 0 || configDirectories.length > 0) {
       this.#add(memoryMount(this.#context), wantedTarget(), tokenUnit(this.#known, this.#context));
     }

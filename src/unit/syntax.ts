@@ -3,6 +3,14 @@ export function escapeSpecifiers(text: string): string {
   return text.includes('%') ? text.replaceAll('%', '%%') : text;
 }
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+const unfit = /[\0-\x1f\x7f-\x9f]+|\p{Noncharacter_Code_Point}|\p{Surrogate}/gu;
+
+/** Replaces what would end a line, what makes systemd refuse a whole file, and what a terminal acts upon. */
+export function replaceUnfit(text: string, by: string): string {
+  return text.replace(unfit, by);
+}
+
 /** An argument of `ExecStart=` (systemd.service(5), "COMMAND LINES"), quoted where it needs to be. */
 export function quoteArgument(text: string): string {
   if (/^[A-Za-z0-9_@:.,/+-]+$/.test(text)) return text;
@@ -28,6 +36,5 @@ export function quotePath(path: string): string {
 
 /** Text that takes the rest of the line, as in `Description=`: no line end, no continuation. */
 export function lineText(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is removed
-  return escapeSpecifiers(text.replace(/[\0-\x1f\x7f]+/g, ' ')).replace(/\\+$/, '');
+  return escapeSpecifiers(replaceUnfit(text, ' ')).replace(/\\+$/, '');
 }

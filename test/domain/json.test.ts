@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseJsonFast, positionAt } from '../../src/domain/json-text.ts';
+import { parseJsonFast } from '../../src/domain/json-text.ts';
 import { parseJsonTree } from '../../src/domain/json-tree.ts';
+import { positionsIn } from '../../src/domain/text-position.ts';
 
 /** JSON with a slip somewhere, or none. */
 const nearlyJson = fc
@@ -99,6 +100,25 @@ test('a member may be called as what objects have from birth', () => {
   expect(JSON.stringify(parseJsonFast(text)?.value)).toBe(text);
 });
 
+test('of an object that is given twice the members of both are seen', () => {
+  expect(parseJsonTree('{"a":{"x":1,"y":2},"a":{"y":3,"z":4}}').value).toEqual({ a: { x: 1, y: 2, z: 4 } });
+  expect(parseJsonTree('{"a":1,"a":{"y":3}}').value).toEqual({ a: { y: 3 } });
+});
+
+test('thousands of errors take no more time than thousands of members', () => {
+  const time = (text: string, places: readonly string[]): number => {
+    const begin = performance.now();
+    const { locate, errors } = parseJsonTree(text);
+    for (const place of places) locate([place], 'value');
+    expect(errors.length).toBeLessThan(places.length + 1);
+    return performance.now() - begin;
+  };
+  const names = Array.from({ length: 20_000 }, (_, index) => `a-name-${index}`);
+  const members = (between: string): string => `{${names.map((name) => `"${name}":1`).join(between)}}`;
+  // a look at the whole text for each of them would take a hundred times as long
+  expect(time(members(' '), names)).toBeLessThan(20 * time(members(','), names) + 1000);
+});
+
 describe('positions', () => {
   const text = '{\r\n  "a": [1, {"é🔑": "x"}],\r  "b":\n null}';
   test.each([
@@ -129,7 +149,7 @@ describe('positions', () => {
         (parts, end) => {
           const lines = parts.map((line) => line.replace(/[\r\n]/g, ''));
           const before = [...lines, ''].join(end);
-          expect(positionAt(`${before}x`, before.length)).toEqual({ line: lines.length + 1, column: 1 });
+          expect(positionsIn(`${before}x`)(before.length)).toEqual({ line: lines.length + 1, column: 1 });
         },
       ),
     );

@@ -3,13 +3,13 @@ import { describe, expect, test } from 'vitest';
 import {
   parseTemplate,
   placeholderValue,
-  positionsIn,
   renderText,
   type TemplatePart,
   type TemplateProblem,
   templateNeeds,
   undeclaredNames,
 } from '../../src/domain/template.ts';
+import { positionsIn } from '../../src/domain/text-position.ts';
 import { oddText, reference, variableName } from '../support/manifests.ts';
 
 function parts(text: string): readonly TemplatePart[] {

@@ -106,6 +106,17 @@ describe('an entry that is there and cannot be read is an error', () => {
     expect(visible(source)).toEqual(['app']);
   });
 
+  test('a file whose name is not UTF-8', async () => {
+    const root = temporaryTree({ '/etc/unit-secrets/manifest.d/': '' });
+    const directory = Buffer.from(`${root}/etc/unit-secrets/manifest.d/caf`);
+    writeFileSync(Buffer.concat([directory, Buffer.from([0xe9]), Buffer.from('.json')]), '{}');
+    const source = await readFrom(root);
+    if (source.kind === 'missing') expect.fail('is missing');
+    expect(source.manifest.partial.map(({ message }) => message)).toEqual([
+      'has a name that is not valid UTF-8 (rename it)',
+    ]);
+  });
+
   test('a file that is nested without end', async () => {
     const source = await readText(`{"services":{"app":{"environment":${'['.repeat(100_000)}`);
     expect(messages(source)).toEqual([`${manifestPath}: is nested too deeply to be read`]);

@@ -139,6 +139,17 @@ test('what has left the manifest, or the manifest with it, is wiped', async () =
   }
 });
 
+test('what a record names is wiped only if it can be a directory of a service', async () => {
+  const { output } = await run(
+    temporaryTree({
+      '/run/unit-secrets/secrets/gone/.runtime-directories':
+        'app\nsystemd\n..\na b\n/etc\n%n\nunit-secrets\n',
+    }),
+  );
+  const unit = readFileSync(join(output, 'gone-secrets.service'), 'utf8');
+  expect(unit).toContain('\nRuntimeDirectory=unit-secrets/secrets/gone app\n');
+});
+
 describe('a directory that cannot be written to ends with 73', () => {
   test.each([
     ['because a file is in its way', 'file/normal'],

@@ -191,6 +191,31 @@ const shapes: readonly WrongManifest[] = [
     '1:30: $.token.file: must be an absolute path without ".." and control characters',
   ),
   one(
+    'a token whose path no unit file can carry',
+    member('token', '{"file":"/a\uffff"}'),
+    '1:30: $.token.file: has a character that unit files cannot carry',
+  ),
+  one(
+    'a token whose path is half a character',
+    member('token', '{"file":"/a\\ud800"}'),
+    '1:30: $.token.file: has a character that unit files cannot carry',
+  ),
+  one(
+    'a token with too long a path',
+    member('token', `{"file":"${'/abc'.repeat(1024)}"}`),
+    '1:30: $.token.file: is longer than the 4095 bytes of a path',
+  ),
+  one(
+    'a token with too long a name in its path',
+    member('token', `{"file":"/a/${tooLong}"}`),
+    "1:30: $.token.file: has a part that is longer than the 255 bytes of a file's name",
+  ),
+  one(
+    'a token credential with too long an ID',
+    member('token', `{"credential":"${tooLong}"}`),
+    '1:36: $.token.credential: must be the ID of a credential (letters, digits, ".", "_" and "-", not beginning with ".")',
+  ),
+  one(
     'a token whose path is null',
     member('token', '{"age":null}'),
     '1:29: $.token.age: must be a string, this is null',
@@ -693,6 +718,11 @@ const deliveries: readonly WrongManifest[] = [
     'configs in a list',
     app('{"configs":[]}'),
     '1:43: $.services.app.configs: must be an object, this is an array',
+  ),
+  untold(
+    'a file that makes a line which systemd does not read',
+    app(`{"files":{"a":"${'\\u0001'.repeat(180_000)}"}}`),
+    '1:46: $.services.app.files.a: the value of "a" is longer than a line of a unit file can be',
   ),
   one(
     'a config that is a path',

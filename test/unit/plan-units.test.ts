@@ -216,6 +216,57 @@ describe('an entry with an error', () => {
   });
 });
 
+describe('an entry for a unit that others have', () => {
+  test.each(['app-config', 'app-config.service'])('keeps %s down where there is none of ours', (key) => {
+    const plan = planOfServices({ app: some, [key]: some });
+    expect(settings(plan, 'app-config.service.d/50-unit-secrets.conf', 'AssertPathExists')).toEqual(['!/']);
+    expect(contentOf(plan, 'unit-secrets-manifest.service')).toContain('app-config');
+    expect(up(plan)).toEqual(['app']);
+  });
+
+  test.each(['app-config', 'app-secrets'])('leaves %s alone where it is generated', (key) => {
+    const plan = planOfServices({ app: { configs: { a: { template: '/a' } } }, [key]: some });
+    expect(plan.files.map(({ path }) => path)).not.toContain(`${key}.service.d/50-unit-secrets.conf`);
+    expect(up(plan)).toEqual(['app']);
+  });
+});
+
+test('of thousands of errors a unit tells a hundred', () => {
+  const names = Array.from({ length: 150 }, (_, index) => [`not a name ${index}`, some]);
+  const plan = planOfServices({
+    ...Object.fromEntries(names),
+    a: { environment: Object.fromEntries(names.map(([name]) => [name, 1])) },
+  });
+  for (const path of ['unit-secrets-manifest.service', 'a-secrets.service']) {
+    const errors = settings(plan, path, 'Error');
+    expect(errors).toHaveLength(101);
+    expect(errors.at(-1)).toMatch(/^"and \d+ more; unit-secrets check shows all"$/);
+  }
+});
+
+test.each([
+  ['token', { file: '/a\n[Service]\nExecStart=/b' }],
+  ['token', { credential: 'a\n[Service]\nExecStart=/b' }],
+  ['provider', { type: 'age-vault', path: '/a\n[Service]\nExecStart=/b' }],
+])('a %s that is refused gets into no unit: %j', (member, setting) => {
+  const plan = planOfServices({ a: some }, { [member]: setting });
+  expect(down(plan)).toEqual(['a']);
+  for (const { content } of plan.files) expect(content).not.toContain('ExecStart=/b');
+});
+
+test.each(['/m/\uffff.json', '/m/\x9b.json', '/m/a\\'])(
+  'no name of a file gets into a unit as it is: %j',
+  (file) => {
+    const manifestOf = (value: Json) => readManifest(undefined, [{ file, value, locate: () => undefined }]);
+    const plan = planOf({ manifest: manifestOf({ services: { a: some, b: {}, 'c d': some } }) });
+    expect(plan.files.length).toBeGreaterThan(5);
+    for (const { content } of plan.files) {
+      expect(content).not.toMatch(/[\x7f-\x9f]|\p{Noncharacter_Code_Point}|\\$/mu);
+      expect(content).toContain('SourcePath=/etc/unit-secrets/manifest.json\n');
+    }
+  },
+);
+
 describe('a name that is refused', () => {
   const unit = (name: string) => `${name}.service.d/50-unit-secrets.conf`;
 

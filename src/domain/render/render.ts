@@ -2,12 +2,12 @@ import type { FormatName } from '../config-format.ts';
 import {
   type Placeholder,
   placeholderValue,
-  positionsIn,
   renderText,
   type TemplatePart,
   type TemplateProblem,
   type TemplateValues,
 } from '../template.ts';
+import { positionsIn } from '../text-position.ts';
 import { firstChange } from './data.ts';
 import { decimalProblem, type Filled, type Format, join, type Leaf, type Piece } from './format.ts';
 import { formats } from './formats.ts';
