@@ -2,6 +2,7 @@ import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
 import { readLoadedUnits } from '../effects/loaded-units.ts';
 import { uptime } from '../effects/uptime.ts';
+import { fetchProgress, span } from './fetch-progress.ts';
 import { untilInterrupted } from './interrupt.ts';
 import { findService } from './known-service.ts';
 import { toExitCode } from './report-failure.ts';
@@ -116,22 +117,9 @@ const since = ({ since: seconds }: UnitStatus): string => (seconds === undefined
 /** What is wrong, and what happens next. */
 function remark({ trouble, fetch, nextStart, secrets }: ServiceStatus): string {
   const parts = trouble === undefined ? [] : [trouble];
-  if (fetch && secrets?.state === 'activating') parts.push(progress(fetch));
+  if (fetch && secrets?.state === 'activating') parts.push(fetchProgress(fetch));
   if (nextStart !== undefined) parts.push(`next start in ${span(nextStart)}`);
   return parts.join('; ');
-}
-
-function progress(fetch: NonNullable<ServiceStatus['fetch']>): string {
-  const next = fetch.next === undefined ? '' : `, next in ${span(Math.max(0, fetch.next - uptime()))}`;
-  return fetch.try === 0 ? 'waiting' : `try ${fetch.try} of ${fetch.tries}${next}`;
-}
-
-/** A duration in its largest unit: `5 s`, `3 min`, `2 h`, `4 d`. */
-export function span(seconds: number): string {
-  if (seconds < 60) return `${Math.round(seconds)} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
-  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`;
-  return `${Math.floor(seconds / 86_400)} d`;
 }
 
 function details(status: ServiceStatus): string {
@@ -145,7 +133,7 @@ function details(status: ServiceStatus): string {
   if (fetch) {
     lines.push([
       'fetch',
-      `${fetch.state} for ${span(Math.max(0, uptime() - fetch.since))}, ${progress(fetch)}`,
+      `${fetch.state} for ${span(Math.max(0, uptime() - fetch.since))}, ${fetchProgress(fetch)}`,
     ]);
     if (fetch.failure) {
       lines.push(['failure', `${fetch.failure.class}: ${fetch.failure.message}`]);
