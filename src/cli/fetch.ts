@@ -1,7 +1,7 @@
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
 import { companionName, parseServiceName, type ServiceName } from '../domain/service-name.ts';
-import { log } from '../effects/journal-log.ts';
+import { isDevice, log } from '../effects/journal-log.ts';
 import { hasMarker } from '../effects/secret-directory.ts';
 import { shortHash } from '../effects/short-hash.ts';
 import { readTemplateFile } from '../effects/template-file.ts';
@@ -9,7 +9,7 @@ import { readLoadedUnit } from '../effects/unit-reader.ts';
 import { fetchSecrets } from '../fetch/fetch.ts';
 import { errorsOf, readPlan } from '../fetch/read-plan.ts';
 import { xSecretsText } from '../unit/x-secrets.ts';
-import { obtainFrom } from './obtain.ts';
+import { type Obtaining, obtainFrom } from './obtain.ts';
 import { toExitCode } from './report-failure.ts';
 import { stateDirectory, writeSecretSet } from './write-secrets.ts';
 
@@ -36,7 +36,7 @@ export function fetchCommand(name: string, root: string): Promise<ExitCode> {
     });
     try {
       await fetchSecrets(plan.fetch, {
-        obtain: (references) => obtaining.obtain(references),
+        obtain: (references) => shown(obtaining, () => obtaining.obtain(references)),
         readTemplate: (path) => readTemplateFile(root + path),
         write: (set) => writeSecretSet(set, `.ok-${unitDigest}`, places),
       });
@@ -47,6 +47,13 @@ export function fetchCommand(name: string, root: string): Promise<ExitCode> {
     }
     return exitCodes.ok;
   });
+}
+
+/** By hand, one sees how far it is; below systemd, which has the unit's status for that, nothing more is loaded. */
+export async function shown<T>({ status }: Obtaining, work: () => Promise<T>): Promise<T> {
+  if (!isDevice()) return work();
+  const { withProgress } = await import('./progress.ts');
+  return withProgress(status, work);
 }
 
 /** The service that a command is given by name. @throws FailureError with 64 */

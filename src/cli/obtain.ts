@@ -32,6 +32,8 @@ export interface Obtaining {
    * again and again for nothing.
    */
   remember(failure: Failure): void;
+  /** How far it is, in words. */
+  status(): string;
 }
 
 /**
@@ -51,6 +53,7 @@ export function obtainFrom(
   /** A digest of the token that was used; empty before, and where there is none. */
   let token = '';
   let asked = 0;
+  let status = 'fetching';
 
   const write = (progress: Progress): void => {
     if (alone) return;
@@ -98,7 +101,8 @@ export function obtainFrom(
                 : remembered(queue, service, names, { unit: request.unitDigest, token }),
             tell: (progress) => {
               write(progress);
-              notify({ status: statusOf(progress, tries) });
+              status = statusOf(progress, tries);
+              notify({ status });
             },
             log: (level, message, fields) =>
               log(level, message, {
@@ -116,6 +120,7 @@ export function obtainFrom(
         throw new FailureError(withRemedy(error.failure, names, alone || provider.type === 'age-vault'));
       }
     },
+    status: () => status,
     remember(failure) {
       if (asked > 0) write({ state: 'failed', try: asked, failure });
     },
