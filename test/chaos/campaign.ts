@@ -1,0 +1,243 @@
+/** A campaign: chaos, then peace, again and again, until time is up or something that must never be was seen. */
+import { performance } from 'node:perf_hooks';
+import type { Suite } from '../container/rootfs.ts';
+import { filesWith, needlePath } from '../systemd/looking.ts';
+import type { Violation } from './observer.ts';
+import { type Action, Script } from './script.ts';
+import { canary, fetchingUnit, names } from './services.ts';
+import { ChaosMachine } from './world.ts';
+
+export interface CampaignOptions {
+  readonly seed: number;
+  readonly minutes: number;
+  readonly suite: Suite;
+  readonly say: (text: string) => void;
+  /** Something that must be seen, done after the first peace: the campaign can fail. */
+  readonly plant?: PlantName | undefined;
+}
+
+export interface Outcome {
+  readonly violation: Violation | undefined;
+  readonly steps: number;
+}
+
+/** How many steps there are between two times of peace. */
+const stepsOfChaos = 60;
+/** After each so many times of peace, the power goes. */
+const peacesPerBoot = 3;
+/** What the journal and systemd tell is searched after so many steps. */
+const stepsPerAudit = 20;
+const atOnce = 8;
+
+/** The emulator's own, and what is searched for. */
+const exceptions = [
+  '/proc',
+  '/sys',
+  '/etc/op',
+  '/run/unit-secrets',
+  '/run/credentials',
+  '/run/epsilon',
+  '/run/epsilon-else',
+  needlePath,
+];
+
+export async function runCampaign(options: CampaignOptions): Promise<Outcome> {
+  const { seed, minutes, suite, say, plant } = options;
+  let violation: Violation | undefined;
+  await using world = await ChaosMachine.boot(suite, (found) => {
+    violation ??= found;
+  });
+  const version = (await world.machine.exec('systemctl --version | head -n 1')).stdout.trim();
+  say(
+    `${version}; the wall clock is the host's and cannot be set here: jumps of it are played by the lock's times`,
+  );
+
+  const script = new Script(seed);
+  const kinds = new Map<string, number>();
+  const log: string[] = [];
+  const heals: number[] = [];
+  let steps = 0;
+  let peaces = 0;
+  let boots = 1;
+  const perform = async (action: Action): Promise<void> => {
+    kinds.set(action.kind, (kinds.get(action.kind) ?? 0) + 1);
+    log.push(`${steps}: ${action.text}`);
+    const work = action.run(world);
+    if (action.awaited) await work;
+    else world.background(work);
+  };
+  const peace = async (): Promise<void> => {
+    peaces++;
+    for (const action of script.calm()) await perform(action);
+    const { healed } = await world.settle();
+    heals.push(healed);
+    if (violation === undefined) await world.requireSilence(3_000);
+    if (violation === undefined) violation = await audit(world, 'everything');
+    const { starts, requests, longestReload } = world.counts;
+    say(
+      `step ${steps}: peace ${peaces} after ${(healed / 1000).toFixed(1)} s; ${starts} starts judged, ${requests} requests, slowest daemon-reload ${(longestReload / 1000).toFixed(1)} s`,
+    );
+  };
+
+  const end = performance.now() + minutes * 60_000;
+  const over = (): boolean => violation !== undefined || performance.now() >= end;
+  try {
+    if (plant !== undefined) {
+      await world.command('systemctl start alpha beta gamma', {
+        names: ['alpha', 'beta', 'gamma'],
+        wants: 'up',
+      });
+      await plants[plant](world);
+    }
+    while (!over()) {
+      for (let count = 0; count < stepsOfChaos && !over(); count++) {
+        const step = script.next();
+        steps = step.number;
+        await Promise.all(step.actions.map(perform));
+        await world.atMost(atOnce);
+        await new Promise((resolve) => setTimeout(resolve, step.pause));
+        world.judgeStarts();
+        world.readRequests();
+        if (steps % stepsPerAudit === 0) violation ??= await audit(world, 'texts');
+      }
+      if (violation === undefined) await peace();
+      if (!over() && peaces % peacesPerBoot === 0) {
+        log.push(`${steps}: the power goes and comes back`);
+        await world.cutPower();
+        boots++;
+      }
+    }
+  } catch (error) {
+    violation ??= {
+      kind: 'deadline',
+      text: `the campaign itself failed: ${error instanceof Error ? error.stack : error}`,
+    };
+  }
+  if (violation !== undefined) await describe(world, violation, steps, log, say);
+  const { counts, observer } = world;
+  say(
+    [
+      `${steps} steps, ${sum(kinds)} actions, ${boots} boots, ${peaces} times of peace (healed within ${(Math.max(0, ...heals) / 1000).toFixed(1)} s)`,
+      `${counts.starts} starts judged (${counts.startsWithout} rightly without secrets), ${counts.helped} helped by a person's command`,
+      `${counts.requests} requests in ${counts.signIns} sign-ins, at most ${counts.mostRequests} requests a minute`,
+      `${counts.daemonReloads} daemon-reloads, the slowest ${(counts.longestReload / 1000).toFixed(1)} s; ${counts.generators} generators, the slowest ${(counts.longestGenerator / 1000).toFixed(1)} s`,
+      `looked ${observer.seen.looks} times since the last boot, at ${observer.seen.processes} processes and ${observer.seen.files} files; at most ${observer.seen.mostSdk} SDK processes, ${observer.seen.orphans} without a fetcher for a moment`,
+      `actions: ${[...kinds]
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([kind, count]) => `${kind} ${count}`)
+        .join(', ')}`,
+    ].join('\n'),
+  );
+  return { violation, steps };
+}
+
+const sum = (kinds: ReadonlyMap<string, number>): number => [...kinds.values()].reduce((a, b) => a + b, 0);
+
+/** Searches what systemd and the journal tell, and at times the disk, for any secret. */
+async function audit(world: ChaosMachine, what: 'texts' | 'everything'): Promise<Violation | undefined> {
+  const { machine } = world;
+  const needles = [canary, ...world.tokenParts];
+  await machine.writeFile(needlePath, `${needles.join('\n')}\n`, 0o600);
+  const { stdout } = await machine.exec(
+    `exec 2>&1
+search() { grep -aF -m 3 -f ${needlePath} | cut -c 1-300 | sed "s|^|$1: |"; }
+systemctl show '*' | search show
+systemctl cat ${names.map((name) => `'${name}'`).join(' ')} 'unit-secrets*' '*-secrets*' | search cat
+systemctl status --no-pager --full --lines=100 ${names.map((name) => `'${name}' '${fetchingUnit(name)}'`).join(' ')} | search status
+journalctl --sync
+journalctl --quiet --no-pager --all --output=export --cursor-file=/run/chaos/cursor | search journal
+grep -raF -m 3 -f ${needlePath} /run/systemd | search units
+:`,
+    { check: false },
+  );
+  if (stdout.trim() !== '')
+    return { kind: 'journal', text: `a secret is in what systemd tells: ${stdout.trim()}` };
+  if (what === 'texts') return undefined;
+  const below = ['/etc', '/home', '/opt', '/root', '/run', '/srv', '/tmp', '/usr/local', '/var', '/dev/shm'];
+  const found = await filesWith(machine, needles, { below, except: exceptions });
+  return found.length > 0 ? { kind: 'disk', text: `a secret is in ${found.join(', ')}` } : undefined;
+}
+
+async function describe(
+  world: ChaosMachine,
+  { kind, text, unit }: Violation,
+  step: number,
+  log: readonly string[],
+  say: (text: string) => void,
+): Promise<void> {
+  say(`VIOLATION (${kind}) in step ${step}: ${text}\nlast actions:\n  ${log.slice(-30).join('\n  ')}`);
+  const name = names.find(
+    (one) => unit !== undefined && [`${one}.service`, fetchingUnit(one)].includes(unit),
+  );
+  const units =
+    name === undefined ? [unit ?? 'unit-secrets-token.service'] : [`${name}.service`, fetchingUnit(name)];
+  const { stdout } = await world.machine.exec(
+    `systemctl status --no-pager --full --lines=40 ${units.join(' ')}; systemctl list-jobs --no-pager; journalctl --no-pager --output=short-precise --lines=120; ls -lA --full-time /run/unit-secrets /run/unit-secrets/*`,
+    { check: false },
+  );
+  // what was found must not be told
+  say(stdout.replace(/c4n4ry\.\S+/g, 'CANARY'));
+}
+
+/** What must never be, done on purpose. */
+export const plants = {
+  /** A value in the journal. */
+  journal: async ({ machine }) => {
+    await machine.exec('systemd-cat --identifier=planted', { input: `${canary}.alpha.a.1\n` });
+  },
+  /** A value on a command line. */
+  'command-line': async ({ machine }) => {
+    await machine.exec(`sh -c 'exec sleep 20' ${canary}.alpha.a.1 >/dev/null 2>&1 & sleep 1`);
+  },
+  /** A value in the environment of somebody else. */
+  environment: async ({ machine }) => {
+    await machine.exec('sleep 1', { env: { PLANTED: `${canary}.alpha.a.1` } });
+  },
+  /** A value on the disk. */
+  disk: async ({ machine }) => {
+    await machine.writeFile('/var/lib/planted', `${canary}.alpha.a.1\n`);
+  },
+  /** A file that others can read. */
+  mode: async ({ machine }) => {
+    await machine.exec('chmod 0644 /run/unit-secrets/secrets/alpha/env && sleep 1');
+  },
+  /** A set of two generations. */
+  mix: async ({ machine }) => {
+    await machine.exec(
+      "sed -i '/^B=/s/\\(alpha\\.b\\.\\)[0-9]*/\\10/' /run/unit-secrets/secrets/alpha/env && systemctl restart alpha",
+    );
+  },
+  /** A service that is given nothing: its own drop-in hides the generated one. */
+  bare: async ({ machine }) => {
+    await machine.writeFile('/etc/systemd/system/alpha.service.d/50-unit-secrets.conf', '');
+    await machine.exec('systemctl daemon-reload && systemctl restart alpha');
+  },
+  /** Two processes that ask at once. */
+  processes: async ({ machine }) => {
+    const one =
+      'exec 3<>/run/chaos/planted; unit-secrets resolve-child <&3 & exec -a "unit-secrets fetch x" sleep 5';
+    await machine.exec(
+      `mkfifo /run/chaos/planted; for number in 1 2; do systemd-run --quiet bash -c '${one}'; done; sleep 2`,
+    );
+  },
+  /** A lock that nobody holds and nobody can take. */
+  lock: async ({ machine }) => {
+    await machine.exec('mkdir -p /run/unit-secrets/queue/fetch.lock/planted');
+  },
+  /** A service that is started though it was stopped. */
+  stopped: async (world) => {
+    await world.command('systemctl stop alpha', { names: ['alpha'], wants: 'down' });
+    await world.machine.exec('sleep 1; systemctl start alpha');
+  },
+  /** A service that does not come up. */
+  healing: async ({ machine }) => {
+    await machine.exec('systemctl stop beta-secrets && systemctl mask --runtime beta-secrets');
+  },
+  /** Requests of nobody. */
+  requests: async ({ machine }) => {
+    await machine.exec(
+      'for number in $(seq 101); do printf "POST /api/v3/auth/start HTTP/1.0\\r\\nContent-Length: 0\\r\\n\\r\\n" | bash -c "exec 3<>/dev/tcp/127.0.0.1/8080; cat >&3; cat <&3" >/dev/null; done',
+    );
+  },
+} as const satisfies Readonly<Record<string, (world: ChaosMachine) => Promise<void>>>;
+export type PlantName = keyof typeof plants;
