@@ -27,7 +27,7 @@ const stepsOfChaos = 60;
 const peacesPerBoot = 3;
 /** What the journal and systemd tell is searched after so many steps. */
 const stepsPerAudit = 20;
-const atOnce = 8;
+const atOnce = 12;
 
 /** The emulator's own, and what is searched for. */
 const exceptions = [
@@ -117,7 +117,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Outcome> {
   const { counts, observer } = world;
   say(
     [
-      `${steps} steps, ${sum(kinds)} actions, ${boots} boots, ${peaces} times of peace (healed within ${(Math.max(0, ...heals) / 1000).toFixed(1)} s)`,
+      `${steps} steps, ${sum(kinds)} actions (${counts.hits} signals found a process), ${boots} boots, ${peaces} times of peace (healed within ${(Math.max(0, ...heals) / 1000).toFixed(1)} s)`,
       `${counts.starts} starts judged (${counts.startsWithout} rightly without secrets), ${counts.helped} helped by a person's command`,
       `${counts.requests} requests in ${counts.signIns} sign-ins, at most ${counts.mostRequests} requests a minute`,
       `${counts.daemonReloads} daemon-reloads, the slowest ${(counts.longestReload / 1000).toFixed(1)} s; ${counts.generators} generators, the slowest ${(counts.longestGenerator / 1000).toFixed(1)} s`,
@@ -139,13 +139,12 @@ async function audit(world: ChaosMachine, what: 'texts' | 'everything'): Promise
   const needles = [canary, ...world.tokenParts];
   await machine.writeFile(needlePath, `${needles.join('\n')}\n`, 0o600);
   const { stdout } = await machine.exec(
-    `exec 2>&1
-search() { grep -aF -m 3 -f ${needlePath} | cut -c 1-300 | sed "s|^|$1: |"; }
-systemctl show '*' | search show
-systemctl cat ${names.map((name) => `'${name}'`).join(' ')} 'unit-secrets*' '*-secrets*' | search cat
-systemctl status --no-pager --full --lines=100 ${names.map((name) => `'${name}' '${fetchingUnit(name)}'`).join(' ')} | search status
+    `search() { grep -aF -m 3 -f ${needlePath} | cut -c 1-300 | sed "s|^|$1: |"; }
+systemctl show '*' 2>&1 | search show
+systemctl cat ${names.map((name) => `'${name}'`).join(' ')} 'unit-secrets*' '*-secrets*' 2>&1 | search cat
+systemctl status --no-pager --full --lines=100 ${names.map((name) => `'${name}' '${fetchingUnit(name)}'`).join(' ')} 2>&1 | search status
 journalctl --sync
-journalctl --quiet --no-pager --all --output=export --cursor-file=/run/chaos/cursor | search journal
+journalctl --quiet --no-pager --all --output=export --cursor-file=/run/chaos/cursor 2>&1 | search journal
 grep -raF -m 3 -f ${needlePath} /run/systemd | search units
 :`,
     { check: false },

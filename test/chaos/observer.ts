@@ -77,7 +77,8 @@ export interface ObserverOptions {
 export class Observer {
   readonly #options: ObserverOptions;
   readonly #pipe: number;
-  readonly #app: { readonly uid: number; readonly gid: number };
+  /** The names of groups by number. */
+  readonly #groups: ReadonlyMap<number, string>;
   #timer: NodeJS.Timeout | undefined;
   #text = '';
   #lastLook = 0;
@@ -94,9 +95,8 @@ export class Observer {
     this.#options = options;
     // also for writing: else whoever writes would wait for a reader, and we would see the end
     this.#pipe = openSync(options.root + recordsPath, constants.O_RDWR | constants.O_NONBLOCK);
-    const [, uid = '', gid = ''] =
-      /^app:[^:]*:(\d+):(\d+):/m.exec(readFileSync(`${options.root}/etc/passwd`, 'utf8')) ?? [];
-    this.#app = { uid: Number(uid), gid: Number(gid) };
+    const groups = readFileSync(`${options.root}/etc/group`, 'utf8').matchAll(/^([^:]*):[^:]*:(\d+):/gm);
+    this.#groups = new Map([...groups].map(([, name = '', gid]) => [Number(gid), name]));
     this.#timer = setInterval(() => this.#tick(), often);
   }
 
@@ -255,13 +255,12 @@ export class Observer {
 
   #lookAtFiles(): void {
     const run = `${this.#options.root}/run`;
-    const { uid, gid } = this.#app;
     const look = (path: string): void => {
       const found = stat(`${run}/${path}`);
       if (found === undefined) return;
       this.seen.files++;
-      const user = found.uid === 0 ? 'root' : found.uid === uid ? 'app' : dynamic(found.uid);
-      const group = found.gid === 0 ? 'root' : found.gid === gid ? 'app' : dynamic(found.gid);
+      const user = found.uid === 0 ? 'root' : dynamic(found.uid);
+      const group = this.#groups.get(found.gid) ?? dynamic(found.gid);
       const type = found.isDirectory() ? 'd' : found.isFile() ? 'f' : found.isSymbolicLink() ? 'l' : '?';
       const line = `${(found.mode & 0o7777).toString(8)} ${user}:${group} ${type} ${path}`;
       if (!allowedFiles.some((allowed) => allowed.test(line))) {

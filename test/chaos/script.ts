@@ -43,8 +43,8 @@ export interface World {
 
 export interface Meaning {
   readonly names: readonly Name[];
-  /** What somebody who gives this command wants them to be; `maybe` if that depends on what it finds. */
-  readonly wants?: 'up' | 'down' | 'maybe';
+  /** What somebody who gives this command wants them to be; `unclear` if that depends on what it finds. */
+  readonly wants?: 'up' | 'up if it succeeds' | 'down' | 'unclear';
   /** Does not wait for the jobs. */
   readonly queues?: true;
   /** It may make systemd read the units anew. */
@@ -139,6 +139,7 @@ export class Script {
         await world.damageVault(false);
         await world.write(manifest);
         await world.daemonReload('daemon-reload', 1);
+        await world.command(reopenToken);
       }),
     ];
   }
@@ -202,6 +203,9 @@ interface Hand {
   readonly rename: () => 'kappa' | 'lambda';
 }
 
+/** Where there was none to open, as with an age vault, only this opens one; `apply` does it, too. */
+const reopenToken = 'systemctl reload-or-restart unit-secrets-token.service';
+
 function act(kind: string, text: string, run: (world: World) => Promise<void>, awaited = true): Action {
   return { kind, text, awaited, run };
 }
@@ -214,7 +218,7 @@ function systemctl(
   means: Meaning,
   kind = verb,
 ): Action {
-  const how = oneOf(['wait', 'leave', 'leave', 'queue']);
+  const how = oneOf(['wait', 'leave', 'leave', 'leave', 'queue', 'queue']);
   const text = `systemctl ${how === 'queue' ? '--no-block ' : ''}${verb} ${units.join(' ')}`;
   const meaning: Meaning = how === 'queue' ? { ...means, queues: true } : means;
   return act(kind, text, (world) => world.command(text, meaning), how !== 'leave');
@@ -247,13 +251,13 @@ const drawing: readonly (readonly [weight: number, make: (hand: Hand) => Action]
   [8, forSecrets('reload')],
   [2, forSecrets('restart')],
   [1, forSecrets('start')],
-  [1, forSecrets('stop', 'down')],
+  [1, forSecrets('stop', 'unclear')],
   [
     2,
     (hand) => {
       const name = hand.oneOf(withConfig);
       const verb = hand.oneOf(['start', 'reload', 'restart', 'stop']);
-      const means: Meaning = verb === 'stop' ? { names: [name], wants: 'down' } : { names: [name] };
+      const means: Meaning = verb === 'stop' ? { names: [name], wants: 'unclear' } : { names: [name] };
       return systemctl(hand, verb, [companion(name, 'config')], means, 'X-config');
     },
   ],
@@ -430,7 +434,11 @@ const drawing: readonly (readonly [weight: number, make: (hand: Hand) => Action]
         ...before,
         provider: before.provider === '1password' ? 'age-vault' : '1password',
       }));
-      return edited(hand, 'edit: provider', `provider: ${manifest.provider}`, manifest);
+      return act('edit: provider', `provider: ${manifest.provider}, daemon-reload`, async (world) => {
+        await world.write(manifest);
+        await world.daemonReload('daemon-reload', 1);
+        await world.command(reopenToken);
+      });
     },
   ],
 
@@ -449,7 +457,12 @@ const drawing: readonly (readonly [weight: number, make: (hand: Hand) => Action]
     ({ name }) => {
       const one = name();
       const text = `unit-secrets retry ${one}`;
-      return act('retry', text, (world) => world.command(text, { names: [one], wants: 'maybe' }), false);
+      return act(
+        'retry',
+        text,
+        (world) => world.command(text, { names: [one], wants: 'up if it succeeds' }),
+        false,
+      );
     },
   ],
   [
@@ -469,7 +482,7 @@ const drawing: readonly (readonly [weight: number, make: (hand: Hand) => Action]
         texts.join(' & '),
         async (world) => {
           await Promise.all([
-            world.command(texts[0] ?? '', { names: [one], wants: 'maybe', deadline: 400 }),
+            world.command(texts[0] ?? '', { names: [one], wants: 'up if it succeeds', deadline: 400 }),
             world.command(texts[1] ?? '', { names: [] }),
             world.command(texts[2] ?? '', { names: [], reloads: true, deadline: 400 }),
           ]);

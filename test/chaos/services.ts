@@ -49,8 +49,8 @@ export const runtimeDirectories = ['epsilon', 'epsilon-else'];
 
 /** To cover another kind of service, describe it here. */
 const sorts = {
-  alpha: { service: 'User=other', ...inEnvironment },
-  beta: { service: `User=other\n${restarts}`, ...inEnvironment },
+  alpha: { service: 'User=alpha', ...inEnvironment },
+  beta: { service: `User=beta\n${restarts}`, ...inEnvironment },
   // with a dynamic user, in all ways that it can have secrets; in a file of its own, see manifestFiles
   gamma: {
     service: 'DynamicUser=yes',
@@ -63,20 +63,20 @@ const sorts = {
     given: ({ ENTRY = '', A = '', B = '' }) => ({ ENTRY, A, 'file:B': B, 'file:c.key': A }),
   },
   'delta@1': {
-    service: 'User=other\nExecStop=/bin/true',
+    service: 'User=delta\nExecStop=/bin/true',
     reads: 'credentials',
     entry: (variables) => ({ credentials: variables }),
     given: asFiles,
   },
   // a file for the group, one for root alone, a rendered one, in a directory that changes
   epsilon: {
-    service: `User=app\n${restarts}`,
+    service: `User=epsilon\n${restarts}`,
     reads: '${DIRECTORY}/files/a.key ${DIRECTORY}/config/*',
     entry: (variables, edition) => ({
       environment: { ...variables, DIRECTORY: `/run/${directoryOf(edition)}` },
       configs: { 'epsilon.txt': { template: `${templates}/epsilon.txt` } },
       files: { 'a.key': variables['A'], 'root.key': { value: variables['B'], mode: '0400' } },
-      group: 'app',
+      group: 'epsilon',
       runtimeDirectory: directoryOf(edition),
     }),
     given: (variables) => ({
@@ -86,12 +86,12 @@ const sorts = {
     }),
   },
   zeta: {
-    service: 'User=app\nExecReload=/bin/true',
+    service: 'User=zeta\nExecReload=/bin/true',
     reads: '/run/unit-secrets/config/zeta/*',
     entry: ({ ENTRY, A, B }) => ({
       environment: { ENTRY, A },
       configs: { 'zeta.json': { template: `${templates}/zeta.json`, values: { B } } },
-      group: 'app',
+      group: 'zeta',
     }),
     given: ({ ENTRY = '', A = '', B = '' }) => ({
       ENTRY,
@@ -110,10 +110,10 @@ const sorts = {
     given: ({ ENTRY = '', A = '', B = '' }) => ({ ENTRY, A, 'file:b.key': B }),
     inline: true,
   },
-  theta: { service: 'User=other\nType=oneshot\nEnvironment=REST=0.3', oneshot: true, ...inEnvironment },
+  theta: { service: 'User=theta\nType=oneshot\nEnvironment=REST=0.3', oneshot: true, ...inEnvironment },
   // of these two only one has an entry at a time: it is renamed
-  kappa: { service: `User=other\n${restarts}`, ...inEnvironment },
-  lambda: { service: `User=other\n${restarts}`, ...inEnvironment },
+  kappa: { service: `User=kappa\n${restarts}`, ...inEnvironment },
+  lambda: { service: `User=lambda\n${restarts}`, ...inEnvironment },
 } as const satisfies Readonly<Record<string, Sort>>;
 
 export type Name = keyof typeof sorts;
@@ -213,8 +213,9 @@ export function manifestFiles(manifest: Manifest): Record<string, string> {
   };
 }
 
-/** Those of the services above. */
-export const users = 'useradd --system app && useradd --system other';
+/** Those of the services above: each has its own, and a group of its own. */
+export const users =
+  'for name in alpha beta delta epsilon zeta theta kappa lambda; do useradd --system $name; done';
 
 /** What is written before the first boot, the manifest apart. */
 export function serviceFiles(): Record<string, string | { content: string; mode: number }> {
@@ -346,13 +347,7 @@ export function isOwnPath(name: Name, path: string): boolean {
     `/run/unit-secrets/secrets/${name}/`,
     `/run/unit-secrets/config/${name}/`,
     `/run/unit-secrets/inline/${name}/`,
-    // two services of one user: what its group may read
-    ...(sortOf(name).service.includes('User=app')
-      ? [
-          ...runtimeDirectories.map((directory) => `/run/${directory}/`),
-          ...withConfig.map((other) => `/run/unit-secrets/config/${other}/`),
-        ]
-      : []),
+    ...(name === 'epsilon' ? runtimeDirectories.map((directory) => `/run/${directory}/`) : []),
   ];
   return places.some((place) => path.startsWith(place));
 }
@@ -367,25 +362,27 @@ export const allowedFiles = [
   '711 root:root d unit-secrets',
   '755 root:root d unit-secrets/(?:secrets|config|inline)',
   '700 root:root d unit-secrets/(?:token|queue)',
-  String.raw`[67]00 root:root [fd] unit-secrets/queue/\S+`,
+  // in a directory that is root's alone
+  String.raw`600 root:(?:root|epsilon|zeta) f unit-secrets/queue/\S+`,
+  String.raw`7[05]0 root:(?:root|epsilon|zeta) d unit-secrets/queue/fetch\.lock`,
   '[46]00 root:root f unit-secrets/token/[^/]+',
   '600 root:root f unit-secrets/filler',
   `700 root:root d unit-secrets/secrets/${one('alpha|beta|gamma|delta@1|theta|kappa|lambda')}`,
-  '7[01]0 root:(?:root|app) d unit-secrets/secrets/(?:epsilon|zeta)',
-  `600 root:(?:root|app) f (?:unit-secrets/secrets/[^/]+|${one(runtimeDirectories.join('|'))})/env`,
-  String.raw`600 root:(?:root|app) f unit-secrets/(?:secrets|config)/[^/]+/\.ok-[0-9a-f]+`,
-  String.raw`400 root:(?:root|app) f unit-secrets/secrets/(?:epsilon|zeta)/\.(?:values\.json|runtime-directories)`,
+  '7[01]0 root:(?:root|epsilon|zeta) d unit-secrets/secrets/(?:epsilon|zeta)',
+  `600 root:(?:root|epsilon|zeta) f (?:unit-secrets/secrets/[^/]+|${one(runtimeDirectories.join('|'))})/env`,
+  String.raw`600 root:(?:root|epsilon|zeta) f unit-secrets/(?:secrets|config)/[^/]+/\.ok-[0-9a-f]+`,
+  String.raw`400 root:(?:root|epsilon|zeta) f unit-secrets/secrets/(?:epsilon|zeta)/\.(?:values\.json|runtime-directories)`,
   `700 root:root d unit-secrets/secrets/${one('gamma|delta@1')}/credentials`,
   `400 root:root f unit-secrets/secrets/${one('gamma|delta@1')}/credentials/(?:ENTRY|A|B|C)`,
   '700 root:root d unit-secrets/secrets/gamma/files',
   String.raw`400 root:root f unit-secrets/secrets/gamma/files/c\.key`,
-  `7[015]0 root:(?:root|app) d (?:unit-secrets/config/(?:epsilon|zeta)|${one(runtimeDirectories.join('|'))}(?:/(?:config|files))?)`,
-  `440 root:app f ${one(runtimeDirectories.join('|'))}/files/a\\.key`,
-  `400 root:(?:root|app) f ${one(runtimeDirectories.join('|'))}/files/root\\.key`,
-  `640 root:app f (?:unit-secrets/config/zeta/zeta\\.json|${one(runtimeDirectories.join('|'))}/config/epsilon\\.txt)`,
+  `7[015]0 root:(?:root|epsilon|zeta) d (?:unit-secrets/config/(?:epsilon|zeta)|${one(runtimeDirectories.join('|'))}(?:/(?:config|files))?)`,
+  `440 root:epsilon f ${one(runtimeDirectories.join('|'))}/files/a\\.key`,
+  `400 root:(?:root|epsilon|zeta) f ${one(runtimeDirectories.join('|'))}/files/root\\.key`,
+  `640 root:(?:epsilon|zeta) f (?:unit-secrets/config/zeta/zeta\\.json|${one(runtimeDirectories.join('|'))}/config/epsilon\\.txt)`,
   // what is written aside has its final mode from birth
-  String.raw`700 root:(?:root|app) d \S*/\.unit-secrets-new`,
-  String.raw`(?:400|440|600|640) root:(?:root|app) f \S*/\.unit-secrets-new/\S+`,
+  String.raw`700 root:(?:root|epsilon|zeta) d \S*/\.unit-secrets-new`,
+  String.raw`(?:400|440|600|640) root:(?:root|epsilon|zeta) f \S*/\.unit-secrets-new/\S+`,
   // a dynamic user's own
   '7[05][05] dynamic:dynamic d unit-secrets/inline/eta',
   String.raw`600 dynamic:dynamic f unit-secrets/inline/eta/(?:env|\.\S+)`,

@@ -44,6 +44,9 @@ const stopping = 15_000;
 /** A minute's worth: one at a time takes the better part of a second, and who fails waits before the next. */
 const mostSignIns = 100;
 
+/** How long to wait for a process to send a signal to, in milliseconds. */
+const aiming = 600;
+
 interface Loaded {
   readonly manifest: Manifest;
   until: number;
@@ -88,6 +91,8 @@ export class ChaosMachine implements World, AsyncDisposable {
   #closed = false;
 
   readonly counts = {
+    /** Signals that found a process. */
+    hits: 0,
     starts: 0,
     startsWithout: 0,
     daemonReloads: 0,
@@ -165,7 +170,8 @@ export class ChaosMachine implements World, AsyncDisposable {
   async command(text: string, means: Meaning = { names: [] }): Promise<void> {
     const number = ++this.#commands;
     const about = means.names.filter((name) => !isOneshot(name));
-    if (means.wants !== undefined) for (const name of about) this.#begin(name, number, means.wants);
+    if (means.wants !== undefined)
+      for (const name of about) this.#begin(name, number, means.wants === 'down' ? 'down' : 'up');
     const reloaded = means.reloads ? this.#beginReload() : undefined;
     const deadline = (means.deadline ?? deadlines.command) * 1_000;
     let stderr = '';
@@ -179,9 +185,14 @@ export class ChaosMachine implements World, AsyncDisposable {
     }
     reloaded?.();
     if (means.wants === undefined) return;
-    // somebody else's job was in the way, or it depends on what was found
-    const unclear = means.wants === 'maybe' ? code !== 0 : /cancel|destructive|conflict/i.test(stderr);
-    const state = unclear ? 'maybe' : means.wants === 'maybe' ? 'up' : means.wants;
+    // somebody else's job was in the way
+    const refused = /cancel|destructive|conflict/i.test(stderr);
+    const state =
+      means.wants === 'up if it succeeds' && code === 0
+        ? 'up'
+        : (means.wants === 'up' || means.wants === 'down') && !refused
+          ? means.wants
+          : 'maybe';
     for (const name of about) this.#end(name, number, state, means.queues === true);
   }
 
@@ -191,9 +202,16 @@ export class ChaosMachine implements World, AsyncDisposable {
     signal: 'KILL' | 'STOP',
     resumeAfterMs?: number,
   ): Promise<void> {
-    const found = this.#observer.processesOf(pattern);
+    // many live for less than a second
+    const until = performance.now() + aiming;
+    let found = this.#observer.processesOf(pattern);
+    while (found.length === 0 && performance.now() < until && !this.#closed) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      found = this.#observer.processesOf(pattern);
+    }
     const pid = found[Math.floor(which * found.length)]?.pid;
     if (pid === undefined) return;
+    this.counts.hits++;
     send(pid, signal);
     if (resumeAfterMs === undefined) return;
     this.#frozen.add(pid);
@@ -210,6 +228,7 @@ export class ChaosMachine implements World, AsyncDisposable {
     const want = this.#wants.get(name);
     // what has no Restart= stays down
     if (want?.state === 'up' && !restartsItself(name)) this.#wants.set(name, { ...noWant(), state: 'maybe' });
+    this.counts.hits++;
     send(main.pid, 'KILL');
   }
 
