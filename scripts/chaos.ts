@@ -3,7 +3,8 @@
  * `--plant NAME` does what must never be, to show that it is seen. Exit code 1 if something that must never be was.
  */
 import { parseArgs } from 'node:util';
-import { type PlantName, plants, runCampaign } from '../test/chaos/campaign.ts';
+import { runCampaign } from '../test/chaos/campaign.ts';
+import { type PlantName, plants } from '../test/chaos/plants.ts';
 import type { Suite } from '../test/container/rootfs.ts';
 
 const systems: Readonly<Record<string, Suite>> = {

@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks';
 import type { Suite } from '../container/rootfs.ts';
 import { filesWith, needlePath } from '../systemd/looking.ts';
 import type { Violation } from './observer.ts';
+import { type PlantName, plants } from './plants.ts';
 import { type Action, Script } from './script.ts';
 import { canary, fetchingUnit, names } from './services.ts';
 import { ChaosMachine } from './world.ts';
@@ -68,6 +69,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Outcome> {
   };
   const peace = async (): Promise<void> => {
     peaces++;
+    say(`step ${steps}: all faults end`);
     for (const action of script.calm()) await perform(action);
     const { healed } = await world.settle();
     heals.push(healed);
@@ -87,7 +89,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Outcome> {
         names: ['alpha', 'beta', 'gamma'],
         wants: 'up',
       });
-      await plants[plant](world);
+      await plants[plant].does(world);
     }
     while (!over()) {
       for (let count = 0; count < stepsOfChaos && !over(); count++) {
@@ -134,7 +136,10 @@ export async function runCampaign(options: CampaignOptions): Promise<Outcome> {
 const sum = (kinds: ReadonlyMap<string, number>): number => [...kinds.values()].reduce((a, b) => a + b, 0);
 
 /** Searches what systemd and the journal tell, and at times the disk, for any secret. */
-async function audit(world: ChaosMachine, what: 'texts' | 'everything'): Promise<Violation | undefined> {
+export async function audit(
+  world: ChaosMachine,
+  what: 'texts' | 'everything',
+): Promise<Violation | undefined> {
   const { machine } = world;
   const needles = [canary, ...world.tokenParts];
   await machine.writeFile(needlePath, `${needles.join('\n')}\n`, 0o600);
@@ -177,66 +182,3 @@ async function describe(
   // what was found must not be told
   say(stdout.replace(/c4n4ry\.\S+/g, 'CANARY'));
 }
-
-/** What must never be, done on purpose. */
-export const plants = {
-  /** A value in the journal. */
-  journal: async ({ machine }) => {
-    await machine.exec('systemd-cat --identifier=planted', { input: `${canary}.alpha.a.1\n` });
-  },
-  /** A value on a command line. */
-  'command-line': async ({ machine }) => {
-    await machine.exec(`sh -c 'exec sleep 20' ${canary}.alpha.a.1 >/dev/null 2>&1 & sleep 1`);
-  },
-  /** A value in the environment of somebody else. */
-  environment: async ({ machine }) => {
-    await machine.exec('sleep 1', { env: { PLANTED: `${canary}.alpha.a.1` } });
-  },
-  /** A value on the disk. */
-  disk: async ({ machine }) => {
-    await machine.writeFile('/var/lib/planted', `${canary}.alpha.a.1\n`);
-  },
-  /** A file that others can read. */
-  mode: async ({ machine }) => {
-    await machine.exec('chmod 0644 /run/unit-secrets/secrets/alpha/env && sleep 1');
-  },
-  /** A set of two generations. */
-  mix: async ({ machine }) => {
-    await machine.exec(
-      "sed -i '/^B=/s/\\(alpha\\.b\\.\\)[0-9]*/\\10/' /run/unit-secrets/secrets/alpha/env && systemctl restart alpha",
-    );
-  },
-  /** A service that is given nothing: its own drop-in hides the generated one. */
-  bare: async ({ machine }) => {
-    await machine.writeFile('/etc/systemd/system/alpha.service.d/50-unit-secrets.conf', '');
-    await machine.exec('systemctl daemon-reload && systemctl restart alpha');
-  },
-  /** Two processes that ask at once. */
-  processes: async ({ machine }) => {
-    const one =
-      'exec 3<>/run/chaos/planted; unit-secrets resolve-child <&3 & exec -a "unit-secrets fetch x" sleep 5';
-    await machine.exec(
-      `mkfifo /run/chaos/planted; for number in 1 2; do systemd-run --quiet bash -c '${one}'; done; sleep 2`,
-    );
-  },
-  /** A lock that nobody holds and nobody can take. */
-  lock: async ({ machine }) => {
-    await machine.exec('mkdir -p /run/unit-secrets/queue/fetch.lock/planted');
-  },
-  /** A service that is started though it was stopped. */
-  stopped: async (world) => {
-    await world.command('systemctl stop alpha', { names: ['alpha'], wants: 'down' });
-    await world.machine.exec('sleep 1; systemctl start alpha');
-  },
-  /** A service that does not come up. */
-  healing: async ({ machine }) => {
-    await machine.exec('systemctl stop beta-secrets && systemctl mask --runtime beta-secrets');
-  },
-  /** Requests of nobody. */
-  requests: async ({ machine }) => {
-    await machine.exec(
-      'for number in $(seq 101); do printf "POST /api/v3/auth/start HTTP/1.0\\r\\nContent-Length: 0\\r\\n\\r\\n" | bash -c "exec 3<>/dev/tcp/127.0.0.1/8080; cat >&3; cat <&3" >/dev/null; done',
-    );
-  },
-} as const satisfies Readonly<Record<string, (world: ChaosMachine) => Promise<void>>>;
-export type PlantName = keyof typeof plants;
