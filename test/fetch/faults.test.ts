@@ -47,6 +47,23 @@ function expectTidy(stderr: string): void {
   expect(stderr).not.toContain('ops_');
 }
 
+test('an entry that is edited meanwhile makes a fetch fail, so that it is tried again with the new one', async () => {
+  machine.emulator.fault({ kind: 'delay', delayMs: 2_000, match: 'batch', times: 1 });
+  const before = machine.emulator.requests.length;
+  const fetched = machine.fetch('app');
+  await vi.waitFor(
+    () => expect(machine.emulator.requests.slice(before).map(({ name }) => name)).toContain('batch'),
+    30_000,
+  );
+  await machine.load({ app: { ...app, MORE: 'yes' } }, { tries: 3, timeout: '60s' });
+  expect(await fetched).toMatchObject({
+    exitCode: exitCodes.temporaryFailure,
+    stderr: expect.stringContaining('the entry in the manifest was edited while its secrets were fetched'),
+  });
+  expect(await machine.fetch('app')).toMatchObject({ exitCode: exitCodes.ok });
+  expect(machine.environmentOf('app')).toContain('MORE="yes"');
+});
+
 describe('what passes costs a try and no more', () => {
   const passing: readonly (readonly [string, Fault])[] = [
     ['a reset before the answer', { kind: 'reset' }],
