@@ -45,6 +45,8 @@ interface Case {
   readonly clock?: string;
   readonly cpu?: string;
   readonly readOnly?: boolean;
+  /** One more entry, with an error in it. */
+  readonly brokenEntry?: boolean;
   /** No searches, for boots whose times count. */
   readonly quick?: boolean;
   readonly secrets?: boolean;
@@ -58,8 +60,8 @@ const cases = {
   first: { provider: '1password' },
   /** The same disk once more, all secrets changed since: nothing of the first boot is there. */
   second: { provider: '1password', sameDisk: true },
-  /** Secrets from an age vault on a file system of its own. */
-  vault: { provider: 'age-vault' },
+  /** Secrets from an age vault on a file system of its own; another entry of the manifest has an error. */
+  vault: { provider: 'age-vault', brokenEntry: true },
   /** The battery is empty: the clock is wrong until a time server has answered, in the middle of a fetch. */
   clock: { provider: '1password', clock: '2000-01-01T00:00:00', quick: true },
   /** No network card at all: services stay down, the boot goes on, people can log in. */
@@ -135,13 +137,14 @@ function needlesOf(values: Values, which: 'now' | 'former'): [string, string][] 
   ]);
 }
 
-function manifestOf({ provider, network = true }: Case): string {
+function manifestOf({ provider, network = true, brokenEntry = false }: Case): string {
   const reference = (path: string): string => `op://Boot/${path}`;
   return JSON.stringify({
     version: 1,
     provider: provider === '1password' ? { type: provider } : { type: provider, path: '/srv/vault.age' },
     fetch: { tries: 12, timeout: network ? '4min' : '20s', retryEvery: '10s' },
     services: {
+      ...(brokenEntry ? { broken: { enviroment: {} } } : {}),
       web: {
         environment: {
           APP_TOKEN: reference('Web/token'),
@@ -266,6 +269,7 @@ class Machine {
       secrets: secrets && generator,
       generator,
       keys: options.keys ?? true,
+      brokenEntry: options.brokenEntry ?? false,
       searched: options.quick !== true,
       writable: !readOnly,
       digests: new Map([

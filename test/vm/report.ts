@@ -34,6 +34,8 @@ export interface Expected {
   readonly digests: ReadonlyMap<string, string>;
   /** Whether the user's SSH key can be put in place. */
   readonly keys?: boolean;
+  /** Whether the entry "broken" is in the manifest, with an error. */
+  readonly brokenEntry?: boolean;
   /** Units that may be in state "failed". */
   readonly mayFail?: readonly RegExp[];
   /** Whether the machine has looked for secrets where none may be. */
@@ -63,6 +65,7 @@ export function problemsOf(report: Report, expected: Expected): string[] {
   return [
     ...stateProblems(report, expected),
     ...(expected.secrets ? secretProblems(report, expected) : downProblems(report, expected)),
+    ...(expected.brokenEntry === true ? brokenProblems(report) : []),
     ...(expected.searched === false ? [] : foundProblems(report, expected)),
   ];
 }
@@ -144,6 +147,17 @@ function memoryProblems(report: Report): string[] {
       if (!byGroup) problems.push(`${path} has mode ${mode} and is owned by ${owner}`);
     }
   }
+  return problems;
+}
+
+/** The generator can say what is wrong nowhere but in the kernel's log. */
+function brokenProblems(report: Report): string[] {
+  const problems: string[] = [];
+  const said = /unit-secrets-generator\[\d+\]: .*manifest\.json:.*\$\.services\.broken\.enviroment/;
+  if (!said.test(report.get('journal') ?? ''))
+    problems.push("the kernel's log does not say what is wrong with the manifest");
+  if (unitsOf(report).get('broken-secrets.service')?.get('LoadState') !== 'loaded')
+    problems.push('broken-secrets.service is not there to keep broken.service down');
   return problems;
 }
 
