@@ -255,6 +255,7 @@ class Machine {
       network,
       timeoutMs: bootTimeout,
       append: [
+        ...(secrets && generator ? ['boot-vm.wait'] : []),
         ...(options.quick ? ['boot-vm.quick'] : []),
         ...(clock === undefined ? [] : [`boot-vm.clock=${Math.floor(Date.now() / 1000)}`]),
       ],

@@ -80,19 +80,16 @@ async function power(options: Boot, report: string): Promise<void> {
       ? ['-netdev', 'user,id=net', '-device', 'virtio-net-pci,netdev=net,romfile=']
       : ['-nic', 'none']),
   ];
-  const machine = spawn('qemu-system-x86_64', args, { stdio: ['ignore', 'inherit', 'inherit'] });
-  const ended = once(machine, 'exit') as Promise<[number | null]>;
+  // a test run that is killed leaves no machine behind
+  const program = ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...args];
+  const machine = spawn('setpriv', program, { stdio: ['ignore', 'inherit', 'inherit'] });
   const timer = setTimeout(() => machine.kill('SIGKILL'), options.timeoutMs);
-  // whoever is interrupted leaves no machine behind
-  const kill = (): void => void machine.kill('SIGKILL');
-  process.once('exit', kill);
   try {
-    const [code] = await ended;
+    const [code] = (await once(machine, 'exit')) as [number | null];
     if (code === null) throw new Error(`not off after ${options.timeoutMs / 1000} s: see ${options.console}`);
     if (code !== 0) throw new Error(`qemu ended with ${code}: see ${options.console}`);
   } finally {
     clearTimeout(timer);
-    process.off('exit', kill);
   }
 }
 
