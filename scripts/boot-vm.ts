@@ -60,10 +60,20 @@ const cases = {
   first: { provider: '1password' },
   /** The same disk once more, all secrets changed since: nothing of the first boot is there. */
   second: { provider: '1password', sameDisk: true },
-  /** Secrets from an age vault on a file system of its own; another entry of the manifest has an error. */
-  vault: { provider: 'age-vault', brokenEntry: true },
-  /** The battery is empty: the clock is wrong until a time server has answered, in the middle of a fetch. */
-  clock: { provider: '1password', clock: '2000-01-01T00:00:00', quick: true },
+  /** Secrets from an age vault on a file system of its own; another entry has an error; a processor without AVX. */
+  vault: { provider: 'age-vault', brokenEntry: true, cpu: 'Nehalem' },
+  /**
+   * The battery is empty: the clock is wrong until a time server has answered, in the middle of a fetch. And
+   * the root file system stays read-only.
+   */
+  adverse: {
+    provider: '1password',
+    clock: '2000-01-01T00:00:00',
+    readOnly: true,
+    quick: true,
+    keys: false,
+    mayFail: [/^systemd-(?!networkd)/, /^ssh-key-setup@ada\.service$/, /^(?:e2scrub|dpkg|apt|logrotate)/],
+  },
   /** No network card at all: services stay down, the boot goes on, people can log in. */
   offline: {
     provider: '1password',
@@ -76,16 +86,6 @@ const cases = {
       /^systemd-networkd-wait-online\.service$/,
     ],
   },
-  /** The root file system stays read-only. */
-  'read-only': {
-    provider: '1password',
-    readOnly: true,
-    quick: true,
-    keys: false,
-    mayFail: [/^systemd-(?!networkd)/, /^ssh-key-setup@ada\.service$/, /^(?:e2scrub|dpkg|apt|logrotate)/],
-  },
-  /** A processor of 2008, without AVX. */
-  'old-cpu': { provider: 'age-vault', cpu: 'Nehalem', quick: true },
 } as const satisfies Readonly<Record<string, Case>>;
 type CaseName = keyof typeof cases;
 

@@ -62,7 +62,16 @@ async function power(options: Boot, report: string): Promise<void> {
     ],
     ...['-device', `virtio-blk-pci,drive=${name},serial=${name}`],
   ];
-  const words = ['root=LABEL=root', 'ro', 'console=ttyS0,115200', 'panic=-1', 'loglevel=4', 'mitigations=off', 'systemd.show_status=error', ...append];
+  const words = [
+    'root=LABEL=root',
+    'ro',
+    'console=ttyS0,115200',
+    'panic=-1',
+    'loglevel=4',
+    'mitigations=off',
+    'systemd.show_status=error',
+    ...append,
+  ];
   const args = [
     ...['-no-user-config', '-nodefaults', '-display', 'none', '-no-reboot'],
     // the same everywhere, whatever this machine can do
