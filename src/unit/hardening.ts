@@ -95,6 +95,8 @@ function settingsOf(sandbox: Required<Sandbox> & { readonly privateUsers: boolea
     ['LimitCORE', '0'],
     // twice what the SDK needs
     ['MemoryMax', '256M'],
+    // secrets are in the memory of processes, too
+    ['MemorySwapMax', '0'],
     ['UnsetEnvironment', unwanted.join(' ')],
     ['CapabilityBoundingSet', ''],
     ['AmbientCapabilities', ''],
