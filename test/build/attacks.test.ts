@@ -35,11 +35,12 @@ const secret = 's3nt1nel-of-root';
  */
 async function swap(path: string, ...kinds: readonly string[]): Promise<() => void> {
   const script = `
-import os, shutil, sys
+import os, random, shutil, sys, time
 path, kinds = sys.argv[1], sys.argv[2:]
 print("ready", flush=True)
 while True:
     for kind in kinds:
+        time.sleep(random.random() / 500)
         what, _, rest = kind.partition(":")
         try:
             if os.path.isdir(path) and not os.path.islink(path): shutil.rmtree(path, ignore_errors=True)
@@ -195,16 +196,20 @@ describe('a template in a directory that somebody else owns', () => {
       'fifo',
     );
     let good = 0;
-    for (let turn = 0; turn < 25; turn++) {
+    let bad = 0;
+    // until it has met both
+    const deadline = performance.now() + 45_000;
+    for (let turn = 0; turn < 15 || (good === 0 && performance.now() < deadline); turn++) {
       for (const { signal, status, stderr } of fetchAndRender(root)) {
         expect(signal, `turn ${turn}`).toBe(null);
         expect(stderr).not.toContain(secret);
         if (status === 0) good++;
+        else bad++;
       }
       expect(textBelow(join(root, 'run/unit-secrets/config'))).not.toContain(secret);
     }
     expectAttacker();
-    expect(good).toBeGreaterThan(0);
+    expect(Math.min(good, bad)).toBeGreaterThan(0);
   }, 60_000);
 });
 
