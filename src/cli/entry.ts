@@ -1,10 +1,12 @@
 import type { ExitCode } from '../domain/exit-codes.ts';
+import { keepMemoryOutOfCoreDumps } from '../effects/core-dumps.ts';
 
 /**
  * Everything that is not the generator. What is imported here is loaded only then, each a bundle of its own
  * (scripts/lib/bundle.ts).
  */
 export async function run(args: readonly string[]): Promise<ExitCode> {
+  keepMemoryOutOfCoreDumps();
   const [command, name, , directory] = args;
   // the calls of every boot, without the parser of command lines
   if (name !== undefined && !name.startsWith('-') && (args.length === 2 || isRoot(args))) {

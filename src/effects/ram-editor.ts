@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statfsSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { exitCodes } from '../domain/exit-codes.ts';
 import { permanentFailure } from './read-limited.ts';
@@ -69,6 +69,10 @@ function memoryDirectory(): string {
   for (const parent of [process.env['XDG_RUNTIME_DIR'], '/dev/shm', '/run']) {
     if (parent === undefined) continue;
     try {
+      // somebody else's, as sudo may leave it: they could put a directory of their own in the place of ours
+      const { uid, mode } = statSync(parent);
+      if (uid !== process.geteuid?.() && uid !== 0) continue;
+      if ((mode & 0o022) !== 0 && (mode & 0o1000) === 0) continue;
       // 0700 by mkdtemp(3)
       if (memory.includes(statfsSync(parent).type)) return mkdtempSync(join(parent, 'unit-secrets-edit-'));
     } catch {

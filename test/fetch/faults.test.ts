@@ -1,7 +1,7 @@
 /** The program as it is built against every fault of the service: class, tries, exit code, journal, outcome. */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type Answer, answerOf } from '../../src/domain/answer.ts';
 import { exitCodes } from '../../src/domain/exit-codes.ts';
 import { FailureError } from '../../src/domain/failure.ts';
