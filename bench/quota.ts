@@ -34,7 +34,11 @@ const environment = (vault: string, service: number, byId = false): Record<strin
  * Two weeks of refreshes, each of them at once for all services. Who has used up a day's requests is refused until the
  * next day, at the first request; then nobody asks while a cool-down lasts, and services keep what they have.
  */
-function twoWeeks(every: number, cost: number, limit: number): { readonly failed: number; readonly refused: number } {
+function twoWeeks(
+  every: number,
+  cost: number,
+  limit: number,
+): { readonly failed: number; readonly refused: number } {
   let [used, step, quietUntil, failed, refused] = [0, 0, 0, 0, 0];
   for (let minute = 0; minute < days * 24 * 60; minute += every) {
     if (minute % (24 * 60) < every) used = 0;
