@@ -66,6 +66,12 @@ test.each<
   600_000,
 );
 
+test('the real judge sees what is wrong', async () => {
+  const sample = new UnitSample(1);
+  sample.add(new Map([['a.service.d/50-unit-secrets.conf', Buffer.from('[Unit]\nFoo=a\n')]]));
+  expect((await sample.verify('trixie')).join()).toMatch(/Unknown key.*Foo/);
+}, 600_000);
+
 test('systemd-analyze verify has nothing to say of what becomes of manifests', async () => {
   const sample = new UnitSample(100);
   await fuzzManifests({ seed: 2, count: 300, onOutput: (output) => sample.add(output) });
