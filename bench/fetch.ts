@@ -7,12 +7,12 @@
  *
  * --quick leaves out the other ways for 50 services, which take minutes.
  */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { HostLock } from '../src/effects/lock.ts';
 import { openOnePassword } from '../src/effects/onepassword-provider.ts';
 import { RequestQueue } from '../src/effects/request-queue.ts';
 import { binary } from '../test/build/binary.ts';
 import { FetchMachine } from '../test/support/fetch-machine.ts';
+import { type Sampled, sample } from './sample.ts';
 
 const counts = [1, 10, 50];
 const perService = 5;
@@ -21,13 +21,10 @@ const quick = process.argv.includes('--quick');
 
 type Services = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
-interface Figures {
+interface Figures extends Sampled {
   readonly requests: number;
+  /** Seconds. */
   readonly wall: number;
-  /** Seconds, as sampled. */
-  readonly cpu: number;
-  /** Sum of PSS over all processes, at its highest, in MB. */
-  readonly memory: number;
 }
 
 const vaults = ['One', 'Two', 'Three'];
@@ -131,7 +128,7 @@ async function measure(way: (typeof ways)[number], count: number, services: Serv
   machine.forget();
   const before = machine.emulator.requests.length;
   const begin = performance.now();
-  const sampler = sample();
+  const sampler = sample((executable) => executable === program);
   await Promise.all(
     Object.entries(services)
       .slice(0, count)
@@ -143,7 +140,7 @@ async function measure(way: (typeof ways)[number], count: number, services: Serv
       }),
   );
   const wall = (performance.now() - begin) / 1000;
-  return { requests: machine.emulator.requests.length - before, wall, ...(await sampler.stop()) };
+  return { requests: machine.emulator.requests.length - before, wall, ...sampler.stop() };
 }
 
 async function fetchOne(name: string): Promise<void> {
@@ -160,33 +157,4 @@ async function resolveIn(references: readonly string[]): Promise<void> {
   } finally {
     session.close();
   }
-}
-
-/** Looks every 50 ms at all processes that run the program: the highest sum of PSS, and the time they took. */
-function sample(): { readonly stop: () => Promise<Pick<Figures, 'cpu' | 'memory'>> } {
-  const ticks = new Map<string, number>();
-  let memory = 0;
-  const look = (): void => {
-    let sum = 0;
-    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-      try {
-        if (readlinkSync(`/proc/${pid}/exe`) !== program) continue;
-        const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-        const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-        ticks.set(pid, Number(fields[11]) + Number(fields[12]));
-        sum += Number(/^Pss: +(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0);
-      } catch {
-        // it has ended
-      }
-    }
-    memory = Math.max(memory, sum / 1024);
-  };
-  const timer = setInterval(look, 50);
-  return {
-    stop: async () => {
-      clearInterval(timer);
-      const hundredths = [...ticks.values()].reduce((sum, one) => sum + one, 0);
-      return { cpu: hundredths / 100, memory };
-    },
-  };
 }

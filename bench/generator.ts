@@ -2,7 +2,7 @@
  * The generator against systemd's own systemd-fstab-generator with as many entries: whole processes, warm,
  * run in turns, in memory. Prints ratios; the milliseconds are this machine's.
  *
- *     npm run bench
+ *     scripts/bench generator
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';

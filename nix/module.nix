@@ -85,6 +85,9 @@ in
     environment.systemPackages = [ cfg.package ];
     environment.etc."unit-secrets/manifest.json".source = if cfg.checkManifest then checkedManifest else manifest;
 
+    # the token unit makes it as well, where it finds mkdir(1)
+    systemd.tmpfiles.rules = [ "d /var/lib/unit-secrets 0755 root root -" ];
+
     systemd.generators.unit-secrets-generator = "${cfg.package}/bin/unit-secrets";
   };
 }

@@ -59,7 +59,7 @@ async function main(): Promise<void> {
     await bundle(repository, work);
     const [, ...others] = bundles;
     const inputs = [...others.map((name) => `--external=./${name}`), ...bundles];
-    compile(arch, ['--format=cjs', '--bytecode', ...inputs], 'unit-secrets', work);
+    compile(arch, ['--format=cjs', '--bytecode', '--compile-jit-policy=10', ...inputs], 'unit-secrets', work);
     install(join(work, 'unit-secrets'), `unit-secrets${suffix}`, arch, started);
     if (values.emulator) {
       started = new Date();

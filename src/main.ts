@@ -14,7 +14,7 @@ async function main(args: readonly string[]): Promise<ExitCode> {
     const root = (process.env['UNIT_SECRETS_ROOT'] ?? '').replace(/\/+$/, '');
     return generate(args[0] ?? '', { root, executable: process.execPath });
   }
-  // a bundle of its own (scripts/lib/bundle.ts): boot waits for the generator and for nothing else
+  // boot waits for the generator, so that nothing else is loaded before (scripts/lib/bundle.ts)
   const { run } = await import('./cli/entry.ts');
   return run(args);
 }

@@ -3,13 +3,29 @@ import { dirname, join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import { commitOf } from './commit.ts';
 
+/**
+ * The sources that are bundled each with all that they need; the first is the entry point. The engine looks at
+ * the whole text of a bundle before it runs any of it, and fifty fetchers that wait at boot each keep theirs in
+ * memory: so what boot runs often is small, and begins with nothing else.
+ */
+const entries = {
+  main: 'src/main.ts',
+  fetch: 'src/cli/fetch.ts',
+  render: 'src/cli/render.ts',
+  'resolve-child': 'src/cli/resolve-child.ts',
+  'age-vault': 'src/effects/age-vault-provider.ts',
+  'json-tree': 'src/domain/json-tree.ts',
+  cli: 'src/cli/command-line.ts',
+  // an error that one bundle throws is one that another catches
+  failure: 'src/domain/failure.ts',
+} as const;
+
 /** The bundles, in a directory; the first is the entry point. */
-export const bundles = ['main.cjs', 'cli.cjs'] as const;
+export const bundles = Object.keys(entries).map((name) => `${name}.cjs`);
 
 /**
- * Bundles the generator and the command line separately, with all that they need, the SDK's WebAssembly
- * beside them: the engine looks at the whole text of a module before it runs any of it, and the generator's
- * is small. What a bundle imports lazily is also evaluated lazily.
+ * Bundles the sources for the compiler, with the SDK's WebAssembly beside them. Where one of the bundles is
+ * imported lazily, it is left to be loaded then; what else is imported lazily is evaluated lazily.
  *
  * @returns the npm packages of which something is in a bundle, as package-lock.json names them
  *   (`node_modules/ini`)
@@ -20,16 +36,11 @@ export async function bundle(repository: string, directory: string): Promise<rea
   };
   const commit = commitOf(repository);
   const packages = new Set<string>();
-  const [main, cli] = bundles;
-  const entries = [
-    { entry: 'src/main.ts', outfile: main, plugins: [leaveToOtherBundle(cli)] },
-    { entry: 'src/cli/entry.ts', outfile: cli, plugins: [embedWebAssembly(directory)] },
-  ];
-  for (const { entry, outfile, plugins } of entries) {
+  for (const [name, entry] of Object.entries(entries)) {
     const { metafile } = await build({
       entryPoints: [entry],
       absWorkingDir: repository,
-      outfile: join(directory, outfile),
+      outfile: join(directory, `${name}.cjs`),
       bundle: true,
       format: 'cjs',
       platform: 'node',
@@ -44,7 +55,7 @@ export async function bundle(repository: string, directory: string): Promise<rea
         __UNIT_SECRETS_VERSION__: JSON.stringify(version),
         __UNIT_SECRETS_COMMIT__: JSON.stringify(commit),
       },
-      plugins,
+      plugins: [leaveToOtherBundles(repository), embedWebAssembly(directory)],
       metafile: true,
       logLevel: 'warning',
     });
@@ -58,11 +69,22 @@ export async function bundle(repository: string, directory: string): Promise<rea
   return [...packages].sort();
 }
 
-function leaveToOtherBundle(name: string): Plugin {
+/** What a lazy import begins, and the one module that must be the same for all of them. */
+function leaveToOtherBundles(repository: string): Plugin {
+  const names = new Map(
+    Object.entries(entries).map(([name, entry]) => [join(repository, entry), `./${name}.cjs`]),
+  );
+  const shared = join(repository, entries.failure);
   return {
-    name: 'leave-to-other-bundle',
+    name: 'leave-to-other-bundles',
     setup(api) {
-      api.onResolve({ filter: /^\.\/cli\/entry\.ts$/ }, () => ({ path: `./${name}`, external: true }));
+      api.onResolve({ filter: /^\.{1,2}\/.*\.ts$/ }, ({ path, resolveDir, kind }) => {
+        const source = join(resolveDir, path);
+        const other = names.get(source);
+        if (other === undefined || kind === 'entry-point') return undefined;
+        if (kind !== 'dynamic-import' && source !== shared) return undefined;
+        return { path: other, external: true };
+      });
     },
   };
 }

@@ -10,6 +10,7 @@ debian_packages=(
   ca-certificates
   debian-archive-keyring
   debootstrap
+  e2fsprogs
   fish
   gettext-base
   git

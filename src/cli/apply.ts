@@ -6,11 +6,13 @@ import { formatProblem } from '../domain/problem.ts';
 import { companionName, directoryName, parseServiceName, type ServiceName } from '../domain/service-name.ts';
 import { log } from '../effects/journal-log.ts';
 import { readLoadedUnits } from '../effects/loaded-units.ts';
-import { showUnits, systemctl } from '../effects/systemctl.ts';
+import { showUnits, systemctlJob } from '../effects/systemctl.ts';
 import { uptime } from '../effects/uptime.ts';
 import { dropInName, paths } from '../unit/paths.ts';
 import type { ServiceChange, UnitTree } from '../unit/unit-changes.ts';
+import { waitingFor } from './fetch-progress.ts';
 import { planChanges, printChanges } from './plan.ts';
+import { withProgress } from './progress.ts';
 import { toExitCode } from './report-failure.ts';
 
 const tokenUnit = 'unit-secrets-token.service';
@@ -34,12 +36,12 @@ export function applyCommand(): Promise<ExitCode> {
       return exitCodes.problems;
     }
     printChanges(changes);
-    if (changes.units.length > 0) run(['daemon-reload']);
+    if (changes.units.length > 0) await reloadUnits();
     let failed = 0;
-    if (changes.units.some(({ path }) => path === tokenUnit) && isActive(tokenUnit) && !reload(tokenUnit))
-      failed++;
+    const tokenChanged = changes.units.some(({ path }) => path === tokenUnit);
+    if (tokenChanged && isActive(tokenUnit) && !(await reload(tokenUnit, tokenUnit))) failed++;
     const loaded = readLoadedUnits('');
-    for (const one of affected(changes.services, loaded)) if (!refresh(one, loaded)) failed++;
+    for (const one of affected(changes.services, loaded)) if (!(await refresh(one, loaded))) failed++;
     if (failed === 0) return exitCodes.ok;
     log('error', 'not all of it could be done: run it again when what is told above is mended');
     return exitCodes.temporaryFailure;
@@ -106,39 +108,45 @@ const isActive = (unit: string): boolean =>
   showUnits([unit], ['ActiveState']).get(unit)?.get('ActiveState') === 'active';
 
 /** Gives a service what is new. @returns whether all went well */
-function refresh({ service: name, refetch }: Affected, loaded: UnitTree): boolean {
+async function refresh({ service: name, refetch }: Affected, loaded: UnitTree): Promise<boolean> {
   const service = `${name.name}.service`;
-  if (name.base === sshKeySetup) return attempt(['start', service], `${service} could not be started`);
+  if (name.base === sshKeySetup) return attempt('start', service, service, 'could not be started');
   const secrets = `${companionName(name, 'secrets')}.service`;
   const config = `${companionName(name, 'config')}.service`;
   if (refetch && isActive(secrets)) {
-    if (!reload(secrets)) return false;
+    if (!(await reload(secrets, service))) return false;
     // that brings a reload of the configuration, too, which nobody has waited for
-    if (loaded.has(config) && isActive(config) && !reload(config)) return false;
+    if (loaded.has(config) && isActive(config) && !(await reload(config, service))) return false;
   }
-  if (isActive(service)) return attempt(['try-restart', service], `${service} could not be restarted`);
+  if (isActive(service)) return attempt('try-restart', service, service, 'could not be restarted');
   log('info', `${service} does not run: it is given its secrets when it is started`);
   return true;
 }
 
-const reload = (unit: string): boolean => attempt(['reload', unit], `${unit} could not be reloaded`);
+const reload = (unit: string, service: string): Promise<boolean> =>
+  attempt('reload', unit, service, 'could not be reloaded');
 
-function attempt(args: readonly string[], failure: string): boolean {
-  log('info', `systemctl ${args.join(' ')}`);
-  const { exitCode, complaint } = systemctl(args);
+/** @param service whose fetch is told of while it is waited for */
+async function attempt(verb: string, unit: string, service: string, failure: string): Promise<boolean> {
+  log('info', `systemctl ${verb} ${unit}`);
+  const { exitCode, complaint } = await withProgress(waitingFor(unit, service), () =>
+    systemctlJob([verb, unit]),
+  );
   if (exitCode === 0) return true;
-  log('error', `${failure}: ${complaint}`);
+  log('error', `${unit} ${failure}: ${complaint}`);
   return false;
 }
 
-function run(args: readonly string[]): void {
-  log('info', `systemctl ${args.join(' ')}`);
-  const { exitCode, complaint } = systemctl(args);
+async function reloadUnits(): Promise<void> {
+  log('info', 'systemctl daemon-reload');
+  const { exitCode, complaint } = await withProgress('waiting for systemd', () =>
+    systemctlJob(['daemon-reload']),
+  );
   if (exitCode === 0) return;
   throw new FailureError({
     class: 'permanent',
     exitCode: process.geteuid?.() === 0 ? exitCodes.unavailable : exitCodes.noPermission,
-    message: `systemctl ${args.join(' ')} failed: ${complaint}`,
+    message: `systemctl daemon-reload failed: ${complaint}`,
     ...(process.geteuid?.() === 0 ? {} : { hint: 'run this as root' }),
   });
 }

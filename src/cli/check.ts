@@ -12,7 +12,7 @@ import { paths } from '../unit/paths.ts';
 import { type ManifestSet, manifestSets } from './manifest-set.ts';
 import { toExitCode } from './report-failure.ts';
 import { snippetOf, withoutValues } from './snippet.ts';
-import { paint, print, printJson } from './terminal.ts';
+import { paint, print, printJson, terminalSize } from './terminal.ts';
 
 /** A problem as `check` tells it. */
 export interface Finding extends Problem {
@@ -192,7 +192,7 @@ function tell(finding: Finding, root: string): string {
   if (!finding.position) return line;
   const text = textOf(finding.file, root);
   const shown = finding.file.endsWith('.json') ? withoutValues(text) : text;
-  const snippet = snippetOf(shown, finding.position);
+  const snippet = snippetOf(shown, finding.position, terminalSize()?.columns);
   return snippet === undefined ? line : `${line}\n${snippet}`;
 }
 

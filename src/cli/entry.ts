@@ -1,16 +1,24 @@
 import type { ExitCode } from '../domain/exit-codes.ts';
+import { keepMemoryOutOfCoreDumps } from '../effects/core-dumps.ts';
 
-/** Everything that is not the generator; loaded by main.ts only when it is needed, like each command here. */
+/**
+ * Everything that is not the generator. What is imported here is loaded only then, each a bundle of its own
+ * (scripts/lib/bundle.ts).
+ */
 export async function run(args: readonly string[]): Promise<ExitCode> {
-  const [command, name] = args;
+  keepMemoryOutOfCoreDumps();
+  const [command, name, , directory] = args;
   // the calls of every boot, without the parser of command lines
-  if (command === 'fetch' && name !== undefined && !name.startsWith('-') && args.length === 2) {
-    const { fetchCommand } = await import('./fetch.ts');
-    return fetchCommand(name, '');
-  }
-  if (command === 'render' && name !== undefined && !name.startsWith('-') && args.length === 2) {
-    const { renderCommand } = await import('./render.ts');
-    return renderCommand(name, '');
+  if (name !== undefined && !name.startsWith('-') && (args.length === 2 || isRoot(args))) {
+    const root = (directory ?? '').replace(/\/+$/, '');
+    if (command === 'fetch') {
+      const { fetchCommand } = await import('./fetch.ts');
+      return fetchCommand(name, root);
+    }
+    if (command === 'render') {
+      const { renderCommand } = await import('./render.ts');
+      return renderCommand(name, root);
+    }
   }
   if (command === 'resolve-child' && args.length === 1) {
     const { resolveChildCommand } = await import('./resolve-child.ts');
@@ -18,4 +26,9 @@ export async function run(args: readonly string[]): Promise<ExitCode> {
   }
   const { runCommandLine } = await import('./command-line.ts');
   return runCommandLine(args);
+}
+
+/** Whether the arguments are `COMMAND NAME --root DIR`, as in a rehearsal of a boot. */
+function isRoot(args: readonly string[]): boolean {
+  return args.length === 4 && args[2] === '--root' && args[3]?.startsWith('/') === true;
 }

@@ -1,7 +1,7 @@
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
 import { companionName, parseServiceName, type ServiceName } from '../domain/service-name.ts';
-import { log } from '../effects/journal-log.ts';
+import { isDevice, log } from '../effects/journal-log.ts';
 import { hasMarker } from '../effects/secret-directory.ts';
 import { shortHash } from '../effects/short-hash.ts';
 import { readTemplateFile } from '../effects/template-file.ts';
@@ -9,7 +9,7 @@ import { readLoadedUnit } from '../effects/unit-reader.ts';
 import { fetchSecrets } from '../fetch/fetch.ts';
 import { errorsOf, readPlan } from '../fetch/read-plan.ts';
 import { xSecretsText } from '../unit/x-secrets.ts';
-import { obtainFrom } from './obtain.ts';
+import { type Obtaining, obtainFrom } from './obtain.ts';
 import { toExitCode } from './report-failure.ts';
 import { stateDirectory, writeSecretSet } from './write-secrets.ts';
 
@@ -20,7 +20,8 @@ import { stateDirectory, writeSecretSet } from './write-secrets.ts';
 export function fetchCommand(name: string, root: string): Promise<ExitCode> {
   return toExitCode(async () => {
     const service = serviceOf(name);
-    const unit = await readLoadedUnit(root, `${companionName(service, 'secrets')}.service`);
+    const unitName = `${companionName(service, 'secrets')}.service`;
+    const unit = await readLoadedUnit(root, unitName);
     const errors = errorsOf(unit.settings);
     if (errors.length > 0) return reportErrors(errors, `${service.name}.service is kept down`);
     const plan = readPlan(unit.settings);
@@ -36,7 +37,7 @@ export function fetchCommand(name: string, root: string): Promise<ExitCode> {
     });
     try {
       await fetchSecrets(plan.fetch, {
-        obtain: (references) => obtaining.obtain(references),
+        obtain: (references) => shown(obtaining, () => obtaining.obtain(references)),
         readTemplate: (path) => readTemplateFile(root + path),
         write: (set) => writeSecretSet(set, `.ok-${unitDigest}`, places),
       });
@@ -45,8 +46,42 @@ export function fetchCommand(name: string, root: string): Promise<ExitCode> {
         obtaining.remember(error.failure);
       throw error;
     }
+    await requireUnchanged(root, unitName, unitDigest);
     return exitCodes.ok;
   });
+}
+
+/** By hand, one sees how far it is; below systemd, which has the unit's status for that, nothing more is loaded. */
+export async function shown<T>({ status }: Obtaining, work: () => Promise<T>): Promise<T> {
+  if (!isDevice()) return work();
+  const { withProgress } = await import('./progress.ts');
+  return withProgress(status, work);
+}
+
+/**
+ * A `daemon-reload` during the fetch may have brought another edition of the entry. Its set X would refuse: an
+ * assertion that fails triggers nothing, so X would stay down, where a fetch that fails is tried again.
+ *
+ * @throws FailureError with 75
+ */
+async function requireUnchanged(root: string, unitName: string, unitDigest: string): Promise<void> {
+  if ((await digestOf(root, unitName)) === unitDigest) return;
+  throw new FailureError({
+    class: 'transient',
+    exitCode: exitCodes.temporaryFailure,
+    message: 'the entry in the manifest was edited while its secrets were fetched',
+    hint: 'it is tried again by itself',
+  });
+}
+
+/** @returns undefined if the unit is gone, or has nothing to fetch any more */
+async function digestOf(root: string, unitName: string): Promise<string | undefined> {
+  try {
+    return shortHash(xSecretsText((await readLoadedUnit(root, unitName)).text));
+  } catch (error) {
+    if (error instanceof FailureError) return undefined;
+    throw error;
+  }
 }
 
 /** The service that a command is given by name. @throws FailureError with 64 */

@@ -2,6 +2,7 @@ import { type Answer, answerOf } from '../domain/answer.ts';
 import { exitCodes } from '../domain/exit-codes.ts';
 import { type Failure, FailureError } from '../domain/failure.ts';
 import type { Resolution } from '../domain/provider.ts';
+import { notReached } from '../domain/sdk-failure.ts';
 import { companionName, parseServiceName, serviceKey } from '../domain/service-name.ts';
 import { isClockInDoubt } from '../effects/clock-sync.ts';
 import { coolDownFailure, coolDownLeft } from '../effects/cool-down.ts';
@@ -31,6 +32,8 @@ export interface Obtaining {
    * again and again for nothing.
    */
   remember(failure: Failure): void;
+  /** How far it is, in words. */
+  status(): string;
 }
 
 /**
@@ -50,6 +53,7 @@ export function obtainFrom(
   /** A digest of the token that was used; empty before, and where there is none. */
   let token = '';
   let asked = 0;
+  let status = 'fetching';
 
   const write = (progress: Progress): void => {
     if (alone) return;
@@ -97,7 +101,8 @@ export function obtainFrom(
                 : remembered(queue, service, names, { unit: request.unitDigest, token }),
             tell: (progress) => {
               write(progress);
-              notify({ status: statusOf(progress, tries) });
+              status = statusOf(progress, tries);
+              notify({ status });
             },
             log: (level, message, fields) =>
               log(level, message, {
@@ -115,6 +120,7 @@ export function obtainFrom(
         throw new FailureError(withRemedy(error.failure, names, alone || provider.type === 'age-vault'));
       }
     },
+    status: () => status,
     remember(failure) {
       if (asked > 0) write({ state: 'failed', try: asked, failure });
     },
@@ -157,10 +163,14 @@ async function answerFrom(
   }
 }
 
-/** A token may be refused because the clock is wrong, and is then not to blame. */
+/**
+ * A token may be refused because the clock is wrong, and is then not to blame. A certificate as well, but the SDK
+ * has one text for all that keeps it from connecting.
+ */
 function doubtful(answer: Answer | undefined, root: string): Answer | undefined {
-  if (!answer || answer.ok || answer.failure.exitCode !== exitCodes.noPermission || !isClockInDoubt(root))
-    return answer;
+  if (!answer || answer.ok) return answer;
+  const isRefused = answer.failure.exitCode === exitCodes.noPermission;
+  if ((!isRefused && answer.failure.message !== notReached) || !isClockInDoubt(root)) return answer;
   const failure: Failure = {
     class: 'transient',
     exitCode: exitCodes.temporaryFailure,

@@ -8,6 +8,7 @@ import { readConfiguredToken } from '../effects/configured-token.ts';
 import { openOnePassword } from '../effects/onepassword-provider.ts';
 import { canAsk, readSecret } from '../effects/prompt.ts';
 import { type HostSettings, vaultIdentities } from './host-settings.ts';
+import { withProgress } from './progress.ts';
 import { selfCommand } from './self.ts';
 
 /** The longest that the provider may take, in milliseconds. */
@@ -28,7 +29,10 @@ export async function openProvider(settings: HostSettings, root: string): Promis
     async resolve(references) {
       const session = openOnePassword({ command: selfCommand('resolve-child'), token });
       try {
-        return await session.resolve(references, deadline);
+        const count = `${references.length} reference${references.length === 1 ? '' : 's'}`;
+        return await withProgress(`asking 1Password about ${count}`, () =>
+          session.resolve(references, deadline),
+        );
       } finally {
         session.close();
       }

@@ -4,11 +4,13 @@ import { companionName } from '../domain/service-name.ts';
 import { coolDownFailure } from '../effects/cool-down.ts';
 import { forgetFetchState, readFetchState } from '../effects/fetch-state.ts';
 import { readLoadedUnits } from '../effects/loaded-units.ts';
-import { systemctl } from '../effects/systemctl.ts';
+import { systemctlJob } from '../effects/systemctl.ts';
 import { lastError } from '../effects/unit-journal.ts';
 import { paths } from '../unit/paths.ts';
 import { serviceOf } from './fetch.ts';
+import { waitingFor } from './fetch-progress.ts';
 import { findService } from './known-service.ts';
+import { withProgress } from './progress.ts';
 import { toExitCode } from './report-failure.ts';
 import { knownServices } from './status-facts.ts';
 
@@ -35,7 +37,9 @@ export function retryCommand(name: string): Promise<ExitCode> {
     const coolDown = token === undefined ? undefined : coolDownFailure(paths.queue, token);
     if (coolDown) throw new FailureError(coolDown);
     forgetFetchState(paths.queue, service);
-    const { exitCode } = systemctl(['start', service]);
+    const { exitCode } = await withProgress(waitingFor(service, service), () =>
+      systemctlJob(['start', service]),
+    );
     if (exitCode === 0) return exitCodes.ok;
     const state = readFetchState(paths.queue, service);
     if (state?.state === 'failed' && state.failure) throw new FailureError(state.failure);

@@ -1,25 +1,42 @@
 import type { Position } from '../domain/text-position.ts';
+import { cutTo, textWidth } from '../domain/text-width.ts';
 
-/** How much of a long line is shown on each side of the place. */
-const around = 60;
+/** How much of a long line is shown, in columns; half of it on each side of the place. */
+const usual = 120;
 
 /**
  * The line of a text that a problem is in, with a caret below the place; undefined if there is no such line.
  *
  *     12 |   "enviroment": {
  *        |   ^
+ *
+ * @param columns of the terminal, which must not wrap it
  */
-export function snippetOf(text: string, { line, column }: Position): string | undefined {
+export function snippetOf(text: string, { line, column }: Position, columns = usual): string | undefined {
   const whole = text.split(/\r\n|\n|\r/)[line - 1];
   if (whole === undefined || whole.trim() === '') return undefined;
-  const start = Math.max(0, column - 1 - around);
+  const number = String(line);
+  // what stands in front of the text, and an ellipsis on each side
+  const room = Math.max(20, Math.min(usual, columns - number.length - 7));
   // biome-ignore lint/suspicious/noControlCharactersInRegex: a tab would move the caret, others the terminal
   const visible = (part: string): string => part.replace(/[\0-\x1f\x7f-\x9f]/g, ' ');
-  const shown = visible(whole.slice(start, column - 1 + around));
-  const ellipses = [start > 0 ? '…' : '', column - 1 + around < whole.length ? '…' : ''] as const;
-  const number = String(line);
-  const caret = `${' '.repeat(ellipses[0].length + column - 1 - start)}^`;
-  return `  ${number} | ${ellipses[0]}${shown}${ellipses[1]}\n  ${' '.repeat(number.length)} | ${caret}`;
+  const before = tail(visible(whole.slice(0, column - 1)), room / 2);
+  const after = cutTo(visible(whole.slice(column - 1)), room - textWidth(before) + 1);
+  const lead = before.length < column - 1 ? `…${before}` : before;
+  const caret = `${' '.repeat(textWidth(lead))}^`;
+  return `  ${number} | ${lead}${after}\n  ${' '.repeat(number.length)} | ${caret}`;
+}
+
+/** As much of the end of a text as fits. */
+function tail(text: string, width: number): string {
+  const characters = [...text];
+  let used = 0;
+  let start = characters.length;
+  while (start > 0 && used + textWidth(characters[start - 1] ?? '') <= width) {
+    start--;
+    used += textWidth(characters[start] ?? '');
+  }
+  return characters.slice(start).join('');
 }
 
 const string = /"(?:[^"\\\r\n]|\\.)*"/g;

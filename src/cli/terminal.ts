@@ -46,7 +46,9 @@ export function isTerminal(): boolean {
   return isatty(1);
 }
 
-/** Columns of the terminal; undefined where there is none. */
-export function terminalWidth(): number | undefined {
-  return isatty(1) ? process.stdout.columns || undefined : undefined;
+/** How large the terminal is that standard output is; undefined where it is none, or does not say. */
+export function terminalSize(): { readonly columns: number; readonly rows: number } | undefined {
+  if (!isatty(1)) return undefined;
+  const [columns, rows] = process.stdout.getWindowSize();
+  return columns > 0 && rows > 0 ? { columns, rows } : undefined;
 }

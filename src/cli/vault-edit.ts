@@ -23,7 +23,7 @@ import { log } from '../effects/journal-log.ts';
 import { canAsk, readSecret } from '../effects/prompt.ts';
 import { type EditedText, openInMemory } from '../effects/ram-editor.ts';
 import { toExitCode } from './report-failure.ts';
-import { type VaultWriteOptions, vaultPlace } from './vault.ts';
+import { type VaultWriteOptions, vaultPlace, waitingForVault } from './vault.ts';
 
 /** What the person is shown in the editor's title. */
 const fileName = 'vault.json';
@@ -32,7 +32,7 @@ const fileName = 'vault.json';
 export function vaultEditCommand(options: VaultWriteOptions): Promise<ExitCode> {
   return toExitCode(async () => {
     const place = await vaultPlace(options);
-    await whileLocked(place.path, async () => {
+    const work = async (): Promise<void> => {
       const opened = await openAgeVault(place);
       requireWritable(place.path);
       const { recipients, unknown } = await presumedRecipients(place, opened);
@@ -71,7 +71,8 @@ export function vaultEditCommand(options: VaultWriteOptions): Promise<ExitCode> 
       } finally {
         if (!keep) text.remove();
       }
-    });
+    };
+    await whileLocked(place.path, work, waitingForVault(place.path));
     return exitCodes.ok;
   });
 }

@@ -20,6 +20,7 @@ import {
   createAgeVault,
   knownRecipients,
   openAgeVault,
+  type Waiting,
 } from '../effects/age-vault-file.ts';
 import { isThere, makeDirectoryOf, requireWritable } from '../effects/atomic-file.ts';
 import { log } from '../effects/journal-log.ts';
@@ -27,6 +28,7 @@ import { readSecret } from '../effects/prompt.ts';
 import { permanentFailure } from '../effects/read-limited.ts';
 import { writeOut } from '../effects/standard-output.ts';
 import { readHostSettings, vaultIdentities } from './host-settings.ts';
+import { withProgress } from './progress.ts';
 import { toExitCode } from './report-failure.ts';
 
 export interface VaultOptions {
@@ -124,13 +126,19 @@ export function vaultRmCommand(reference: string, options: VaultWriteOptions): P
   });
 }
 
+/** Somebody else may be changing the vault. */
+export function waitingForVault(path: string): Waiting {
+  return (wait) => withProgress(`waiting for whoever is changing ${path}`, wait);
+}
+
 async function change(
   reference: string,
   options: VaultWriteOptions,
   place: AgeVaultPlace,
   edit: Parameters<typeof changeAgeVault>[2],
 ): Promise<void> {
-  const what = await changeAgeVault(place, options.recipients.flatMap(readRecipientOption), edit);
+  const additional = options.recipients.flatMap(readRecipientOption);
+  const what = await changeAgeVault(place, additional, edit, waitingForVault(place.path));
   log('info', what === 'unchanged' ? `${reference} has that value already` : `${what} ${reference}`);
 }
 

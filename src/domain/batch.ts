@@ -2,12 +2,17 @@ import { type Failure, FailureError } from './failure.ts';
 import type { Resolution } from './provider.ts';
 import { classifyAlone, classifyReferenceError, classifySdkMessage, scopeOf } from './sdk-failure.ts';
 
+/** What the SDK says of one reference: of those that it calls `other`, with the text of a call for one of them. */
+export type ReferenceAnswer =
+  | { readonly value: string }
+  | { readonly error: string; readonly message?: string };
+
 /** What the SDK's `resolveAll` says: an answer for each reference, or one text for the whole call. */
 export type BatchAnswer =
   | { readonly ok: false; readonly message: string }
   | {
       readonly ok: true;
-      readonly results: Readonly<Record<string, { readonly value: string } | { readonly error: string }>>;
+      readonly results: Readonly<Record<string, ReferenceAnswer>>;
     };
 
 /** More calls than this for one batch are a sign that something else is wrong. */
@@ -113,7 +118,8 @@ function resolutionOf(reference: string, results: Extract<BatchAnswer, { ok: tru
   const one = Object.hasOwn(results, reference) ? results[reference] : undefined;
   if (one && 'value' in one && typeof one.value === 'string') return { ok: true, value: one.value };
   const type = one && 'error' in one && typeof one.error === 'string' ? one.error : 'other';
-  return { ok: false, failure: classifyReferenceError(reference, type) };
+  const message = one && 'message' in one && typeof one.message === 'string' ? one.message : undefined;
+  return { ok: false, failure: classifyReferenceError(reference, type, message) };
 }
 
 /** Vault and item of a reference; names know no case. */

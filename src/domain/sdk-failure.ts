@@ -1,6 +1,9 @@
 import { exitCodes } from './exit-codes.ts';
 import type { Failure } from './failure.ts';
 
+/** There is one text for all that can keep it from connecting: names, routes, certificates. */
+export const notReached = '1Password could not be reached';
+
 /**
  * Classifies what the 1Password SDK says when a whole call fails: its errors carry a text and nothing else
  * (docs/notes/onepassword-sdk.md). A text that is not known is transient.
@@ -14,7 +17,7 @@ export function classifySdkMessage(message: string): Failure {
     };
   }
   if (
-    /invalid service account token|service account token had invalid format|createClient requires/.test(
+    /invalid service account token|service account token had invalid format|createClient requires|DecryptingSymmetricKey/.test(
       message,
     )
   ) {
@@ -41,15 +44,28 @@ export function classifySdkMessage(message: string): Failure {
       hint: 'give it read access to the vault',
     };
   }
-  if (/error sending request$/.test(message)) return transient('1Password could not be reached');
+  if (/error sending request$/.test(message)) return transient(notReached);
   if (/internal server error$|unexpected status code in response: 5\d\d/.test(message)) {
     return transient('1Password reports an internal error');
   }
   if (/request timeout$|Unexpected error when retrieving response contents$/.test(message)) {
     return transient('the connection to 1Password broke off');
   }
-  return transient('1Password or its SDK failed in an unexpected way');
+  const status = /unexpected status code in response: (\d{3})/.exec(message)?.[1];
+  if (status !== undefined) return transient(`1Password answers with the status ${status}`);
+  if (/bad request$|conflict|resource not found$|vault couldn't be found$/.test(message))
+    return transient('1Password refuses a request that is in order at other times');
+  if (
+    /deserializing HTTP responses|BadEncoding|Aes\(GcmFailedToDecrypt|verifying the server hash/.test(message)
+  )
+    return {
+      ...transient('what answers for 1Password gives no answer of its kind'),
+      hint: 'look for a proxy or a sign-in page in between',
+    };
+  return transient(unexpected);
 }
+
+const unexpected = '1Password or its SDK failed in an unexpected way';
 
 /**
  * Whom a failure of a whole call concerns: `all` whatever they ask for, all of one `vault`, or a
@@ -109,10 +125,21 @@ const referenceErrors: Readonly<Record<string, string>> = {
   unsupportedFileFormat: 'the file is not UTF-8 text',
 };
 
-/** Classifies the SDK's error for one reference of a batch; `other` and what is not known are transient. */
-export function classifyReferenceError(reference: string, type: string): Failure {
+/**
+ * Classifies the SDK's error for one reference of a batch; `other` and what is not known are transient, unless
+ * it is known what the SDK says to a call for such a reference alone.
+ *
+ * @param message that text
+ */
+export function classifyReferenceError(reference: string, type: string, message?: string): Failure {
+  const name = JSON.stringify(reference);
   const text = Object.hasOwn(referenceErrors, type) ? referenceErrors[type] : undefined;
-  if (text === undefined)
-    return transient(`${JSON.stringify(reference)}: 1Password could not resolve it this time`);
-  return permanent(`${JSON.stringify(reference)}: ${text}`);
+  if (text !== undefined) return permanent(`${name}: ${text}`);
+  const unknown = transient(`${name}: 1Password could not resolve it this time`);
+  if (message === undefined) return unknown;
+  const failure = classifySdkMessage(message);
+  if (failure.class === 'rate-limited' || scopeOf(message) === 'all') return failure;
+  // what such a call says of vault and item is misleading at times (docs/notes/onepassword-sdk.md)
+  if (failure.message === unexpected) return unknown;
+  return { ...failure, message: `${name}: ${failure.message}` };
 }

@@ -61,8 +61,9 @@ export function changeAgeVault(
   place: AgeVaultPlace,
   additional: readonly Recipient[],
   change: (vault: AgeVault) => AgeVaultEdit,
+  waiting?: Waiting,
 ): Promise<(AgeVaultEdit & { readonly ok: true })['what']> {
-  return whileLocked(place.path, async () => {
+  const work = async (): Promise<(AgeVaultEdit & { readonly ok: true })['what']> => {
     const opened = await openAgeVault(place);
     const recipients = await knownRecipients(place, opened, additional);
     const edit = change(opened.vault);
@@ -70,7 +71,8 @@ export function changeAgeVault(
     if (edit.what === 'unchanged' && additional.length === 0) return edit.what;
     await rewrite(place, opened, edit.vault, recipients);
     return edit.what;
-  });
+  };
+  return whileLocked(place.path, work, waiting);
 }
 
 /** Writes a vault anew in the place of the one that was opened, for these recipients and nobody else. */
@@ -88,12 +90,20 @@ function seal(vault: AgeVault, recipients: readonly Recipient[], armored: boolea
   return sealAge(Buffer.from(serialiseAgeVault(vault, texts), 'utf8'), recipients, { armored });
 }
 
+/** Waits for something, and lets somebody know. */
+export type Waiting = <T>(wait: () => Promise<T>) => Promise<T>;
+
 /**
  * Runs while the vault is locked against others who use this program.
  *
+ * @param waiting around the wait for the lock
  * @throws FailureError; 75 if it stays locked, 73 if it cannot be locked
  */
-export async function whileLocked<T>(path: string, work: () => Promise<T>): Promise<T> {
+export async function whileLocked<T>(
+  path: string,
+  work: () => Promise<T>,
+  waiting: Waiting = (wait) => wait(),
+): Promise<T> {
   let target: string;
   try {
     target = realpathSync(path);
@@ -101,7 +111,8 @@ export async function whileLocked<T>(path: string, work: () => Promise<T>): Prom
     // what is wrong with it is for those to say who open it
     return work();
   }
-  const release = await takeFileLock(target, performance.now() + lockWait).catch((error: unknown) => {
+  const take = () => takeFileLock(target, performance.now() + lockWait);
+  const release = await waiting(take).catch((error: unknown) => {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
     throw permanentFailure(
       exitCodes.cannotCreate,

@@ -128,7 +128,8 @@ function withTemporary(
     try {
       for (let written = 0; written < bytes.length; ) written += writeSync(descriptor, bytes, written);
       if (like && process.geteuid?.() === 0) fchownSync(descriptor, like.uid, like.gid);
-      if (like) fchmodSync(descriptor, like.mode & 0o7777);
+      // no setuid: what is to be replaced may be in somebody else's directory, and not be what it was
+      if (like) fchmodSync(descriptor, like.mode & 0o777);
       fsyncSync(descriptor);
     } finally {
       closeSync(descriptor);

@@ -7,6 +7,13 @@ const journalSocket = '/run/systemd/journal/socket';
 /** Fields of a journal entry beside its message: names in capitals, never a secret. */
 export type Fields = Readonly<Record<string, string>>;
 
+let makeRoom: (() => void) | undefined;
+
+/** Has something done before each line that goes to standard error: for who has drawn there what must go first. */
+export function beforeLog(work: (() => void) | undefined): void {
+  makeRoom = work;
+}
+
 /**
  * Writes lines to stderr; below systemd each with its priority in front (sd-daemon(3), systemd.exec(5)
  * "SyslogLevelPrefix="), for people without. Control characters would turn a journal entry into a blob.
@@ -15,7 +22,7 @@ export type Fields = Readonly<Record<string, string>>;
  * (systemd.io/JOURNAL_NATIVE_PROTOCOL).
  */
 export function log(level: keyof typeof priorities, message: string, fields: Fields = {}): void {
-  const terminal = process.env['JOURNAL_STREAM'] === undefined || isTerminal();
+  const terminal = process.env['JOURNAL_STREAM'] === undefined || isDevice();
   const lines = message.split('\n').map(printable);
   if (!terminal && Object.keys(fields).length > 0) {
     const unsent = lines.filter(
@@ -23,6 +30,7 @@ export function log(level: keyof typeof priorities, message: string, fields: Fie
     );
     if (unsent.length === 0) return;
   }
+  makeRoom?.();
   const prefix = terminal ? '' : `<${priorities[level]}>`;
   try {
     writeSync(2, lines.map((line) => `${prefix}${line}\n`).join(''));
@@ -31,8 +39,8 @@ export function log(level: keyof typeof priorities, message: string, fields: Fie
   }
 }
 
-/** Or another device; node:tty would take 1 MB of each of the many fetchers that wait at boot. */
-function isTerminal(): boolean {
+/** Whether stderr is a terminal, or another device; node:tty would take 1 MB of each of the many fetchers at boot. */
+export function isDevice(): boolean {
   try {
     return fstatSync(2).isCharacterDevice();
   } catch {

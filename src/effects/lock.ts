@@ -67,10 +67,14 @@ export class HostLock {
       sound: () => sound,
       lost,
       release: async () => {
-        // one that was taken over is not ours to release
-        if (!sound || this.#inode() !== ino) return;
-        remove(this.#holder);
-        await release().catch(() => {});
+        try {
+          const holder = this.#readHolder();
+          if (holder?.pid === process.pid && holder.ino === ino) remove(this.#holder);
+        } catch {
+          // a directory that has become read-only: the lock is stale in 15 s
+        }
+        // one that was taken over or removed is not ours to release
+        if (sound && this.#inode() === ino) await release().catch(() => {});
       },
     };
   }
@@ -98,13 +102,18 @@ export class HostLock {
 
   /** Only if the file is about this very lock: its writer may be between the two. */
   #isHolderDead(ino: number): boolean {
+    const holder = this.#readHolder();
+    return holder?.ino === ino && !isAlive(holder.pid);
+  }
+
+  #readHolder(): { readonly pid: number; readonly ino: unknown } | undefined {
     try {
       const holder: unknown = JSON.parse(readFileSync(this.#holder, 'utf8'));
-      if (typeof holder !== 'object' || holder === null) return false;
-      if (!('pid' in holder) || typeof holder.pid !== 'number') return false;
-      return 'ino' in holder && holder.ino === ino && !isAlive(holder.pid);
+      if (typeof holder !== 'object' || holder === null) return undefined;
+      if (!('pid' in holder) || typeof holder.pid !== 'number' || !('ino' in holder)) return undefined;
+      return { pid: holder.pid, ino: holder.ino };
     } catch {
-      return false;
+      return undefined;
     }
   }
 }

@@ -70,7 +70,7 @@ export function openOnePassword(options: {
     process.once('exit', kill);
     child.stdout.on('data', receive);
     child.once('error', () => end(notStarted));
-    child.once('close', () => end(notAnAnswer));
+    child.once('close', (_code, signal) => end(signal === null ? notAnAnswer : killedBy(signal)));
     // a child that dies early must not take us with it
     child.stdin.on('error', () => {});
     send({ token: options.token });
@@ -135,6 +135,9 @@ export function openOnePassword(options: {
 
 const notStarted = 'the process that asks 1Password could not be started';
 const notAnAnswer = 'the process that asks 1Password ended without an answer';
+/** By somebody else: we say why first. */
+const killedBy = (signal: string): string =>
+  `the process that asks 1Password was killed (${signal})${signal === 'SIGKILL' ? ', perhaps for want of memory' : ''}`;
 
 function transient(message: string): FailureError {
   return new FailureError({ class: 'transient', exitCode: exitCodes.temporaryFailure, message });

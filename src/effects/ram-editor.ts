@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statfsSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { exitCodes } from '../domain/exit-codes.ts';
 import { permanentFailure } from './read-limited.ts';
@@ -19,32 +19,60 @@ export interface EditedText {
 
 /**
  * Puts a text into a file in memory, 0600 in a directory 0700, for `$VISUAL`, `$EDITOR` or vi. The directory is
- * also the editor's TMPDIR. It must be removed.
+ * also the editor's TMPDIR. It must be removed; a signal that ends this process removes it, too.
  *
  * @throws FailureError with 73 where no file system in memory can be written to
  */
 export function openInMemory(text: string, name: string): EditedText {
   const directory = memoryDirectory();
   const path = join(directory, name);
+  const discard = (): void => rmSync(directory, { recursive: true, force: true });
+  const end = (signal: NodeJS.Signals): void => {
+    discard();
+    unguard();
+    process.kill(process.pid, signal);
+  };
+  const guard = (): void => {
+    for (const signal of signals) process.on(signal, end);
+  };
+  const unguard = (): void => {
+    for (const signal of signals) process.off(signal, end);
+  };
+  guard();
   writeNew(path, text, 0o600);
   return {
     path,
     async edit() {
-      await runEditor(path, directory);
+      // the signals of a terminal are the editor's while it runs
+      unguard();
+      try {
+        await runEditor(path, directory);
+      } finally {
+        guard();
+      }
       try {
         return readFileSync(path, 'utf8');
       } catch {
         throw permanentFailure(exitCodes.dataError, path, 'the editor left no file', 'nothing was changed');
       }
     },
-    remove: () => rmSync(directory, { recursive: true, force: true }),
+    remove: () => {
+      discard();
+      unguard();
+    },
   };
 }
+
+const signals = ['SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGHUP'] as const;
 
 function memoryDirectory(): string {
   for (const parent of [process.env['XDG_RUNTIME_DIR'], '/dev/shm', '/run']) {
     if (parent === undefined) continue;
     try {
+      // somebody else's, as sudo may leave it: they could put a directory of their own in the place of ours
+      const { uid, mode } = statSync(parent);
+      if (uid !== process.geteuid?.() && uid !== 0) continue;
+      if ((mode & 0o022) !== 0 && (mode & 0o1000) === 0) continue;
       // 0700 by mkdtemp(3)
       if (memory.includes(statfsSync(parent).type)) return mkdtempSync(join(parent, 'unit-secrets-edit-'));
     } catch {

@@ -1,8 +1,12 @@
-import { lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync, statSync } from 'node:fs';
 import { isJsonObject, type Json, parseJsonFast } from '../domain/json-text.ts';
 import type { Manifest } from '../domain/manifest.ts';
 import { type ManifestText, readManifest } from '../domain/manifest-reader.ts';
 import { nearest } from '../domain/suggest.ts';
+import { notRegular, readRegularFile } from './regular-file.ts';
+
+/** A thousand services take less than 1 MiB, and boot waits. */
+const largestFile = 16 * 1024 * 1024;
 
 export type ManifestSource =
   | { readonly kind: 'missing' }
@@ -103,7 +107,7 @@ function parseSlowly(found: Found, parseJsonTree: ParseTree): ManifestText {
 function find(root: string, file: string): Found | undefined {
   let bytes: Uint8Array;
   try {
-    bytes = readRegularFile(root + file);
+    bytes = readRegularFile(root + file, largestFile).bytes;
   } catch (error) {
     return exists(root + file) ? { file, reason: reason(error) } : undefined;
   }
@@ -139,17 +143,7 @@ function findFragments(root: string, directory: string): Found[] {
     });
 }
 
-const notRegular = 'not a regular file';
 const notUtf8Name = 'has a name that is not valid UTF-8 (rename it)';
-
-/** Refuses what is not a file before it is opened: opening a pipe would wait for a writer for ever. */
-function readRegularFile(path: string): Uint8Array {
-  const status = statSync(path);
-  if (!status.isFile() && !status.isDirectory()) {
-    throw Object.assign(new Error(notRegular), { code: notRegular });
-  }
-  return readFileSync(path);
-}
 
 /** All names of services that can be made out in a text, be it JSON or nearly so. */
 function namesIn(text: string, parseJsonTree: ParseTree): string[] {
@@ -254,6 +248,8 @@ function reason(error: unknown): Reason {
   if (code === 'EACCES' || code === 'EPERM') return { message: 'cannot be read: permission denied' };
   if (code === 'EISDIR') return { message: 'is a directory, not a file' };
   if (code === 'ELOOP') return { message: 'is a loop of symbolic links' };
-  if (code === notRegular) return { message: 'is not a regular file' };
+  if (code === 'EFBIG') return { message: 'is larger than 16 MiB' };
+  // ENXIO: a socket came into its place
+  if (code === notRegular || code === 'ENXIO') return { message: 'is not a regular file' };
   return { message: `cannot be read${code === '' ? '' : ` (${code})`}` };
 }

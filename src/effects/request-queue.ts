@@ -17,7 +17,8 @@ export interface QueuedRequest {
 
 const requestSuffix = '.request';
 const answerSuffix = '.answer';
-const named = /^(\d+)-\d+\.(?:request|answer|new)$/;
+/** What is named after a process: requests, and what is written aside before a rename. */
+const named = /^(?:(\d+)-\d+\.(?:request|answer|new)|(?:.+\.state|cool-down)\.(\d+))$/;
 
 /**
  * The directory in which services put down what they want, and in which the one that fetches for all puts
@@ -87,8 +88,8 @@ export class RequestQueue {
   /** Removes what dead processes left. */
   sweep(): void {
     for (const name of this.#names()) {
-      const pid = named.exec(name)?.[1];
-      if (pid !== undefined && !isAlive(Number(pid))) this.#remove(name);
+      const match = named.exec(name);
+      if (match && !isAlive(Number(match[1] ?? match[2]))) this.#remove(name);
     }
   }
 
@@ -144,11 +145,16 @@ export function queueFailure(directory: string, error: unknown): FailureError {
     class: 'transient',
     exitCode: code === 'ENOSPC' || code === 'EIO' ? exitCodes.ioError : exitCodes.cannotCreate,
     message: `cannot put down a request in ${directory}${code === '' ? '' : ` (${code})`}`,
-    hint:
-      code === 'ENOSPC'
-        ? 'the file system for secrets is full'
-        : 'unit-secrets-token.service makes it: systemctl restart unit-secrets-token.service',
+    hint: remedyOf(directory, code),
   });
+}
+
+function remedyOf(directory: string, code: string): string {
+  if (code === 'ENOSPC') return 'the file system for secrets is full: what else is in /run/unit-secrets?';
+  // in the sandbox of a unit, what is around a directory that is missing is read-only as well
+  if (code === 'EROFS' && existsSync(directory))
+    return 'the file system for secrets is read-only: mount -o remount,rw /run/unit-secrets';
+  return 'unit-secrets-token.service makes it: systemctl restart unit-secrets-token.service';
 }
 
 function isRequest(value: unknown): value is QueuedRequest {

@@ -1,9 +1,9 @@
 import {
   chmodSync,
   closeSync,
-  existsSync,
   fchmodSync,
   fstatSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -92,7 +92,7 @@ function prepare({ directory, files, managed, subdirectories }: NewDirectory): (
   const own = managed === 'all' ? readdirSync(directory).filter((name) => !name.startsWith('.')) : managed;
   for (const path of [...own, ...found]) {
     const old = `${directory}/${path}`;
-    if (!wanted.has(path) && existsSync(old)) changes.push(() => remove(old));
+    if (!wanted.has(path) && isAnything(old)) changes.push(() => remove(old));
   }
   return changes;
 }
@@ -102,17 +102,29 @@ function makeDirectory(path: string, mode: number): void {
     mkdirSync(path, { mode });
   } catch (error) {
     if (!hasCode(error, 'EEXIST')) throw error;
+    // where the directory above was somebody else's for a while, a link may lead anywhere
+    if (!lstatSync(path).isDirectory()) {
+      remove(path);
+      mkdirSync(path, { mode });
+    }
   }
   // the umask may have taken from it, or an earlier edition may have had another group
   if ((statSync(path).mode & 0o7777) !== mode) chmodSync(path, mode);
 }
 
+/** Whether it is there as we would write it: no link to such a file, and no file that its owner could change. */
 function isThere(path: string, content: string, mode: number): boolean {
   try {
-    return (statSync(path).mode & 0o7777) === mode && readFileSync(path).equals(Buffer.from(content));
+    const status = lstatSync(path);
+    if (!status.isFile() || status.nlink !== 1 || status.uid !== process.geteuid?.()) return false;
+    return (status.mode & 0o7777) === mode && readFileSync(path).equals(Buffer.from(content));
   } catch {
     return false;
   }
+}
+
+function isAnything(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
 /** Whether there is a complete set in a service's directory, of whatever unit. */
@@ -124,8 +136,10 @@ export function hasMarker(directory: string): boolean {
   }
 }
 
+/** What is in a subdirectory; if it is none, the thing itself. */
 function filesIn(directory: string, name: string): string[] {
   try {
+    if (!lstatSync(`${directory}/${name}`).isDirectory()) return [name];
     return readdirSync(`${directory}/${name}`).map((file) => `${name}/${file}`);
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return [];

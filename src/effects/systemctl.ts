@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
 
@@ -9,29 +9,56 @@ export interface CommandOutcome {
   readonly complaint: string;
 }
 
+/** A job that waits for a fetch may take as long as that does; in milliseconds. */
+const longestJob = 15 * 60_000;
+
 /**
  * Runs systemctl(1).
  *
- * @param timeout milliseconds; a job that waits for a fetch may take as long as that does
+ * @param timeout milliseconds
  * @throws FailureError with 69 if there is no systemctl
  */
-export function systemctl(args: readonly string[], timeout = 15 * 60_000): CommandOutcome {
+export function systemctl(args: readonly string[], timeout = 60_000): CommandOutcome {
   const { status, stdout, stderr, error } = spawnSync('systemctl', args, {
     encoding: 'utf8',
     timeout,
     maxBuffer: 64 * 1024 * 1024,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  if (error && 'code' in error && error.code === 'ENOENT') {
-    throw new FailureError({
-      class: 'permanent',
-      exitCode: exitCodes.unavailable,
-      message: 'there is no systemctl here',
-      hint: 'this command is for a machine that runs systemd',
+  if (error && 'code' in error && error.code === 'ENOENT') throw noSystemctl();
+  return outcomeOf(status, stdout ?? '', stderr ?? '');
+}
+
+/**
+ * The same for a job that may take long, so that other things can be done meanwhile; without standard output.
+ *
+ * @throws FailureError with 69 if there is no systemctl
+ */
+export function systemctlJob(args: readonly string[]): Promise<CommandOutcome> {
+  return new Promise((resolve, reject) => {
+    const child = spawn('systemctl', args, { timeout: longestJob, stdio: ['ignore', 'ignore', 'pipe'] });
+    let complaint = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      complaint += text;
     });
-  }
-  const complaint = (stderr ?? '').trim().replace(/\s*\n\s*/g, '; ');
-  return { exitCode: status ?? 1, stdout: stdout ?? '', complaint };
+    child.once('error', (error) => {
+      reject('code' in error && error.code === 'ENOENT' ? noSystemctl() : error);
+    });
+    child.once('close', (status) => resolve(outcomeOf(status, '', complaint)));
+  });
+}
+
+function noSystemctl(): FailureError {
+  return new FailureError({
+    class: 'permanent',
+    exitCode: exitCodes.unavailable,
+    message: 'there is no systemctl here',
+    hint: 'this command is for a machine that runs systemd',
+  });
+}
+
+function outcomeOf(status: number | null, stdout: string, stderr: string): CommandOutcome {
+  return { exitCode: status ?? 1, stdout, complaint: stderr.trim().replace(/\s*\n\s*/g, '; ') };
 }
 
 /** Properties of units as `systemctl show` prints them: unit → property → value; unknown ones are missing. */

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
 import { noTokenText, paths } from '../unit/paths.ts';
+import { readRegularFile } from './regular-file.ts';
 import { sourcePath } from './source-file.ts';
 
 /**
@@ -47,6 +48,9 @@ function readTrouble(path: string): string | undefined {
   }
 }
 
+/** Much more than any token. */
+const largestToken = 64 * 1024;
+
 /**
  * Reads a token that another tool has put into a file.
  *
@@ -54,7 +58,7 @@ function readTrouble(path: string): string | undefined {
  */
 export function readTokenFile(path: string): string {
   try {
-    return readFileSync(sourcePath(path), 'utf8');
+    return readRegularFile(sourcePath(path), largestToken).bytes.toString('utf8');
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     if (code === 'ENOENT' || code === 'ENOTDIR') {

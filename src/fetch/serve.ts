@@ -55,7 +55,13 @@ const step = 20;
  *
  * @param own the id of our own request, whose answer is returned; undefined if the lock was lost before
  */
-export async function serve(own: string, world: ServeWorld): Promise<Answer | undefined> {
+export async function serve(own: string, outside: ServeWorld): Promise<Answer | undefined> {
+  /** What was answered is not asked for again, even if it could not be removed. */
+  const done = new Set<string>();
+  const world: ServeWorld = {
+    ...outside,
+    pending: () => outside.pending().filter(({ id }) => !done.has(id)),
+  };
   let ownAnswer: Answer | undefined;
   let session: Session | undefined;
   const handed: string[] = [];
@@ -68,6 +74,7 @@ export async function serve(own: string, world: ServeWorld): Promise<Answer | un
       const outcome = await Promise.race([round(opened, world), world.lost]);
       if (outcome === undefined || !world.sound()) break;
       for (const [id, answer] of outcome) {
+        done.add(id);
         if (id === own) {
           ownAnswer = answer;
           world.withdraw(id);

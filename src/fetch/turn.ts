@@ -16,8 +16,11 @@ export interface TurnWorld {
   readonly random: () => number;
 }
 
-/** How often to look for an answer, in milliseconds: at first, and after a while. */
-const [soon, later] = [15, 100];
+/**
+ * How often to look for an answer, in milliseconds: soon for one that is at hand, then less and less often, as
+ * many may wait, and to look costs each of them.
+ */
+const [soonest, latest, seldom] = [5, 60, 100];
 const patience = 10_000;
 /** How often to look whether the one who fetches for all is still there. */
 const lookAfter = 250;
@@ -37,11 +40,8 @@ export async function takeTurn(deadline: number, world: TurnWorld): Promise<Answ
   world.put();
   try {
     for (;;) {
-      const waits = world.has();
-      const answer = world.take();
-      if (answer) return answer;
-      // asked in this order, there is no moment at which neither is there
-      if (!waits) return lostAnswer;
+      // the answer is put down before the request is taken away
+      if (!world.has()) return world.take() ?? lostAnswer;
       const now = world.now();
       if (now >= nextLook) {
         const served = await world.serve();
@@ -49,11 +49,16 @@ export async function takeTurn(deadline: number, world: TurnWorld): Promise<Answ
         nextLook = world.now() + lookAfter * (0.75 + world.random() / 2);
       }
       if (world.now() >= deadline) return undefined;
-      await world.sleep(world.now() - begin < patience ? soon : later);
+      await world.sleep(untilNextLook(world.now() - begin));
     }
   } finally {
     world.withdraw();
   }
+}
+
+function untilNextLook(waited: number): number {
+  if (waited >= patience) return seldom;
+  return Math.min(latest, Math.max(soonest, waited / 10));
 }
 
 const lostAnswer: Answer = {

@@ -10,6 +10,35 @@ import { errorSettings, xSecretsSection, xSetting } from './x-secrets.ts';
 
 type Entry = Pick<BrokenEntry, 'name' | 'file'>;
 
+/**
+ * What lets whoever can write a service's environment run something in a command of root's: what glibc takes away for
+ * programs with the setuid bit (elf/unsecvars.h), and what OpenSSL and D-Bus take a program from. The service itself
+ * cannot be started meanwhile, so that it misses none of it.
+ */
+const unsafeForRoot = [
+  'LD_AUDIT',
+  'LD_DEBUG',
+  'LD_DEBUG_OUTPUT',
+  'LD_DYNAMIC_WEAK',
+  'LD_HWCAP_MASK',
+  'LD_LIBRARY_PATH',
+  'LD_ORIGIN_PATH',
+  'LD_PRELOAD',
+  'LD_PROFILE',
+  'LD_PROFILE_OUTPUT',
+  'LD_SHOW_AUXV',
+  'GCONV_PATH',
+  'GLIBC_TUNABLES',
+  'LOCPATH',
+  'MALLOC_TRACE',
+  'NLSPATH',
+  'TMPDIR',
+  'OPENSSL_CONF',
+  'OPENSSL_ENGINES',
+  'OPENSSL_MODULES',
+  'DBUS_SYSTEM_BUS_ADDRESS',
+];
+
 /** The drop-in of a service that must not start. */
 export function brokenDropIn({ name, file }: Entry, holdsConfig: boolean): UnitFile {
   const secrets = unitName(name, 'secrets');
@@ -32,6 +61,7 @@ export function brokenDropIn({ name, file }: Entry, holdsConfig: boolean): UnitF
       {
         name: 'Service',
         settings: [
+          ['UnsetEnvironment', unsafeForRoot.join(' ')],
           // a restart is refused when the service has stopped: nothing would find its secrets unneeded then
           ['ExecStopPost', `-+systemctl --no-block stop ${quoteArgument(secrets)}`],
         ],

@@ -26,6 +26,25 @@ const unwanted = [
   'https_proxy',
 ];
 
+/**
+ * Where root is asked no further questions: through these, a program without any privilege but root's name has systemd
+ * or somebody else start whatever it likes, outside of every sandbox.
+ */
+const doorsOut = [
+  '/run/systemd/private',
+  '/run/systemd/io.systemd.Manager',
+  '/run/systemd/machine',
+  '/run/dbus',
+  '/run/initctl',
+  '/run/udev/control',
+  '/run/docker.sock',
+  '/run/containerd',
+  '/run/podman',
+  '/run/crio',
+  '/run/libvirt',
+  '/run/snapd.socket',
+];
+
 export interface Sandbox {
   /** The SDK's sign-in takes 30 times as long without a JIT compiler, so units that run it keep theirs. */
   readonly jit: boolean;
@@ -34,6 +53,8 @@ export interface Sandbox {
   readonly home: 'yes' | 'read-only' | 'no';
   /** Files are born with their modes; this is for what somebody forgets. */
   readonly umask: '0077' | '0027';
+  /** Whether it runs systemctl and nothing else. */
+  readonly asksSystemd?: boolean;
   /** Whether /run/unit-secrets is sure to be there, so that it can be hidden. */
   readonly hideSecrets?: boolean;
 }
@@ -75,11 +96,13 @@ export function fitForName(unit: string, text: string): string {
 
 /** The same for all services, so it is written once. */
 function common(sandbox: Sandbox, privateUsers: boolean): string {
-  const { jit, network, home, umask, hideSecrets = true } = sandbox;
-  const key = `${jit} ${network} ${home} ${umask} ${privateUsers} ${hideSecrets}`;
+  const { jit, network, home, umask, hideSecrets = true, asksSystemd = false } = sandbox;
+  const key = `${jit} ${network} ${home} ${umask} ${privateUsers} ${hideSecrets} ${asksSystemd}`;
   const known = serialised.get(key);
   if (known !== undefined) return known;
-  const text = serialiseSettings(settingsOf({ jit, network, home, umask, privateUsers, hideSecrets }));
+  const text = serialiseSettings(
+    settingsOf({ jit, network, home, umask, privateUsers, hideSecrets, asksSystemd }),
+  );
   serialised.set(key, text);
   return text;
 }
@@ -89,12 +112,16 @@ function common(sandbox: Sandbox, privateUsers: boolean): string {
  * its like; `TemporaryFileSystem=` hides all other services' secrets, but for those in `runtimeDirectories`.
  */
 function settingsOf(sandbox: Required<Sandbox> & { readonly privateUsers: boolean }): Setting[] {
-  const { jit, network, home, umask, privateUsers, hideSecrets } = sandbox;
+  const { jit, network, home, umask, privateUsers, hideSecrets, asksSystemd } = sandbox;
   return [
     ['UMask', umask],
     ['LimitCORE', '0'],
     // twice what the SDK needs
     ['MemoryMax', '256M'],
+    // should its child be killed for want of memory, the fetcher tells so and tries again
+    ...(jit ? [['OOMPolicy', 'continue'] as const] : []),
+    // secrets are in the memory of processes, too
+    ['MemorySwapMax', '0'],
     ['UnsetEnvironment', unwanted.join(' ')],
     ['CapabilityBoundingSet', ''],
     ['AmbientCapabilities', ''],
@@ -117,6 +144,7 @@ function settingsOf(sandbox: Required<Sandbox> & { readonly privateUsers: boolea
     ['ProtectProc', 'invisible'],
     ['ProtectSystem', home === 'no' ? 'full' : 'strict'],
     ['ReadOnlyPaths', '/run'],
+    ...(asksSystemd ? [] : [['InaccessiblePaths', doorsOut.map((path) => `-${path}`).join(' ')] as const]),
     ...(hideSecrets ? [['TemporaryFileSystem', '/run/unit-secrets:ro'] as const] : []),
     ['RemoveIPC', 'yes'],
     ['RestrictAddressFamilies', network ? 'AF_UNIX AF_INET AF_INET6 AF_NETLINK' : 'AF_UNIX'],
@@ -126,6 +154,7 @@ function settingsOf(sandbox: Required<Sandbox> & { readonly privateUsers: boolea
     ['SystemCallArchitectures', 'native'],
     ['SystemCallErrorNumber', 'EPERM'],
     ['SystemCallFilter', '@system-service'],
-    ['SystemCallFilter', '~@privileged @resources'],
+    // what is written to the journal goes out on what is open already
+    ['SystemCallFilter', `~@privileged @resources${network || asksSystemd ? '' : ' connect'}`],
   ];
 }

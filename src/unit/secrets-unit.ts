@@ -77,7 +77,8 @@ export function secretsUnit(
   const files = vault ? [vault.path, ...vault.identities] : [];
   for (const { template } of configs) files.push(template);
   if (files.length > 0) settings.push(...sources(files));
-  settings.push(['BindPaths', paths.queue], ['ExecStart', fetch], ['ExecReload', fetch]);
+  // if somebody has removed it, the fetch is started all the same, and tells
+  settings.push(['BindPaths', `-${paths.queue}`], ['ExecStart', fetch], ['ExecReload', fetch]);
   return {
     path: unitName(name, 'secrets'),
     source: service.file,

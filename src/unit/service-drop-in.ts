@@ -13,7 +13,6 @@ import {
 import { renderedDirectory } from './config-unit.ts';
 import type { UnitContext } from './context.ts';
 import { dropInName, paths } from './paths.ts';
-import { quoteArgument } from './syntax.ts';
 import type { Setting, UnitFile } from './unit-file.ts';
 import { makesWanted } from './wanted-target.ts';
 import { xSecretsSection } from './x-secrets.ts';
@@ -99,9 +98,13 @@ export function inlineDropIn(service: Service, context: UnitContext): UnitFile {
         settings: [
           ['LoadCredential', `1password-token:${paths.token}`],
           ['RuntimeDirectory', directory],
+          // what X keeps over a restart would be kept outside of our memory, and over its stop
+          ['RuntimeDirectoryPreserve', 'no'],
           ['ExecStartPre', command(context, 'fetch', '--inline', serviceKey(name))],
           // read anew for each command: there is none yet when the one above begins
           ['EnvironmentFile', `-/run/${directory}/env`],
+          // once it is there: systemd reads it as root, and X, whose directory this is, could replace it by a link or a pipe
+          ['ReadOnlyPaths', `-/run/${directory}/env`],
           ['Environment', `UNIT_SECRETS_DIRECTORY=/run/${directory}`],
         ],
       },
@@ -112,7 +115,7 @@ export function inlineDropIn(service: Service, context: UnitContext): UnitFile {
 
 /**
  * For a service that runs with secrets which it fetched itself, by an entry that is no more: its own units
- * do not own their directory now, so its end must wipe it.
+ * do not own their directory now, so it is made one of its runtime directories, which systemd removes when it stops.
  *
  * @param directory its name below /run/unit-secrets/inline
  */
@@ -123,7 +126,11 @@ export function inlineWipe(unit: string, directory: string): UnitFile {
     sections: [
       {
         name: 'Service',
-        settings: [['ExecStopPost', `-+rm -rf -- ${quoteArgument(`${paths.inline}/${directory}`)}`]],
+        settings: [
+          // no command of root's: it would have the service's environment, LD_PRELOAD= and all
+          ['RuntimeDirectory', `${paths.inline.slice('/run/'.length)}/${directory}`],
+          ['RuntimeDirectoryPreserve', 'no'],
+        ],
       },
     ],
   };

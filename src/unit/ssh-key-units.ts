@@ -89,7 +89,7 @@ export function sshKeyRetryUnit(keys: SshKeys, context: UnitContext): UnitFile {
           // without a path: systemd knows where its own programs are
           ['ExecStart', `systemctl --no-block start ${quoteArgument(`${name.name}.service`)}`],
         ],
-        block: hardening(tightest, context),
+        block: hardening({ ...tightest, asksSystemd: true }, context),
       },
     ],
   };

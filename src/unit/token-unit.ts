@@ -8,6 +8,9 @@ import { escapeSpecifiers } from './syntax.ts';
 import type { Setting, UnitFile } from './unit-file.ts';
 import { xSecretsSection, xSetting } from './x-secrets.ts';
 
+/** On a disk, so that a boot at which the manifest cannot be read knows what it was about. */
+const listDirectory = paths.serviceList.slice(0, paths.serviceList.lastIndexOf('/'));
+
 /** The unit that opens the token for all, and makes the directory of lock and requests. */
 export function tokenUnit(services: readonly ServiceName[], context: UnitContext): UnitFile {
   const token = context.provider.type === '1password' ? context.token : undefined;
@@ -29,7 +32,7 @@ export function tokenUnit(services: readonly ServiceName[], context: UnitContext
           ],
           ...origin(paths.manifest),
           ['StartLimitIntervalSec', '0'],
-          ['RequiresMountsFor', pathList([paths.state, ...(token ? sourcesOf(token) : [])])],
+          ['RequiresMountsFor', pathList([paths.state, listDirectory, ...(token ? sourcesOf(token) : [])])],
         ],
       },
       {
@@ -42,7 +45,9 @@ export function tokenUnit(services: readonly ServiceName[], context: UnitContext
           ['RuntimeDirectory', 'unit-secrets/token unit-secrets/queue'],
           ['RuntimeDirectoryMode', '0700'],
           ['RuntimeDirectoryPreserve', 'yes'],
-          ['StateDirectory', 'unit-secrets'],
+          // not StateDirectory=: where the disk cannot be written to, services shall have their secrets all the same
+          ['ExecStartPre', `-+mkdir -p -m 0755 -- ${listDirectory}`],
+          ['ReadWritePaths', `-${listDirectory}`],
           ...credential,
           ...sources(token && token.kind !== 'credential' ? sourcesOf(token) : []),
           ['ExecStart', open],

@@ -148,6 +148,16 @@ export class Container {
     return this.#enter(command, options);
   }
 
+  /**
+   * How this machine sees the running container: the path of its root directory, and of the cgroup that all
+   * its processes are in. To look often without starting a process in there.
+   */
+  get outside(): { readonly root: string; readonly cgroup: string } {
+    const leader = this.#machine?.leader;
+    if (leader === undefined) throw new Error('this container is not running');
+    return { root: `/proc/${leader}/root`, cgroup: join(this.#box.cgroup, 'payload') };
+  }
+
   /** Parent directories are made. Follows links, as a program in the container would. */
   async writeFile(path: string, content: string | Uint8Array, mode = 0o644): Promise<void> {
     await this.#enter(writing(path, mode), { input: content });

@@ -46,6 +46,18 @@ test.each([
   ],
   ['authentication error: request timeout', 'transient', exitCodes.temporaryFailure],
   [`${resolving}Unexpected error when retrieving response contents`, 'transient', exitCodes.temporaryFailure],
+  ['authentication error: unexpected status code in response: 418', 'transient', exitCodes.temporaryFailure],
+  ['authentication error: bad request', 'transient', exitCodes.temporaryFailure],
+  [
+    `${resolving}when decrypting request body: Aes(Jweb(BadEncoding(x)))`,
+    'transient',
+    exitCodes.temporaryFailure,
+  ],
+  [
+    'error resolving secret reference: unlocking vaults when listing vaults: DecryptingSymmetricKey(GcmFailedToDecrypt)',
+    'permanent',
+    exitCodes.configuration,
+  ],
   ['something that nobody has seen yet', 'transient', exitCodes.temporaryFailure],
 ])('%s: %s', (message, kind, exitCode) => {
   expect(classifySdkMessage(message)).toMatchObject({ class: kind, exitCode });
@@ -81,4 +93,27 @@ test.each(['other', 'somethingNew', 'constructor', '__proto__'])('%s is worth an
     exitCode: exitCodes.temporaryFailure,
     message: '"op://v/i/f": 1Password could not resolve it this time',
   });
+});
+
+test.each([
+  [
+    'performing an item operation: rate limit exceeded',
+    'rate-limited',
+    '1Password limits the rate of requests',
+  ],
+  [`${resolving}internal server error`, 'transient', '"op://v/i/f": 1Password reports an internal error'],
+  [`${resolving}${reqwest}`, 'transient', '1Password could not be reached'],
+  [
+    `${resolving}you do not have the right permissions to perform this action: performing an item operation`,
+    'permanent',
+    '"op://v/i/f": the service account may not do this',
+  ],
+  // said of references by ids after any failure
+  [
+    'error resolving secret reference: no vault matched the secret reference query',
+    'transient',
+    '"op://v/i/f": 1Password could not resolve it this time',
+  ],
+])('a reference of which no reason is given has that of a call for it alone: %s', (text, kind, message) => {
+  expect(classifyReferenceError('op://v/i/f', 'other', text)).toMatchObject({ class: kind, message });
 });

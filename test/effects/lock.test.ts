@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, rmdirSync, unlinkSync, utimesSync } from 'node:fs';
+import { existsSync, readdirSync, rmdirSync, unlinkSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { HostLock, type Lock } from '../../src/effects/lock.ts';
@@ -109,6 +109,14 @@ test('a lock that is removed is lost, and what another has taken meanwhile stays
   expect(lost?.sound()).toBe(false);
   await lost?.release();
   expect(existsSync(join(directory, 'fetch.lock'))).toBe(true);
+});
+
+test('a lock that is removed while its holder ends leaves nothing behind', async () => {
+  const directory = temporaryDirectory();
+  const held = await new HostLock(directory).tryTake();
+  rmdirSync(join(directory, 'fetch.lock'));
+  await held?.release();
+  expect(readdirSync(directory)).toEqual([]);
 });
 
 test('the directory is made if need be, and a place where none can be is an error', async () => {

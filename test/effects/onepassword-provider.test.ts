@@ -104,6 +104,7 @@ test('a failure of a whole call is classified', async () => {
 
 describe('a child without an answer is worth another try', () => {
   const ended = 'the process that asks 1Password ended without an answer';
+  const killed = 'the process that asks 1Password was killed (SIGKILL), perhaps for want of memory';
 
   test.each([
     ['says nothing', 'process.exit()', ended],
@@ -116,8 +117,13 @@ describe('a child without an answer is worth another try', () => {
       signedIn(`process.stdout.write('{"ok":', () => process.exit())`),
       ended,
     ],
-    ['is killed', "process.kill(process.pid, 'SIGKILL')", ended],
-    ['is killed after its sign-in', signedIn("process.kill(process.pid, 'SIGKILL')"), ended],
+    ['is killed', "process.kill(process.pid, 'SIGKILL')", killed],
+    ['is killed after its sign-in', signedIn("process.kill(process.pid, 'SIGKILL')"), killed],
+    [
+      'crashes',
+      "process.kill(process.pid, 'SIGSEGV')",
+      'the process that asks 1Password was killed (SIGSEGV)',
+    ],
     [
       'answers without end',
       "const part = 'x'.repeat(1 << 20); for (;;) require('node:fs').writeSync(1, part);",

@@ -63,10 +63,14 @@ test('what dead processes left is swept away, and nothing else', () => {
   const queue = new RequestQueue(directory);
   const dead = deadId();
   for (const suffix of ['request', 'answer', 'new']) writeFileSync(join(directory, `${dead}.${suffix}`), '');
-  writeFileSync(join(directory, 'app.service.state'), '');
+  const [pid = ''] = dead.split('-');
+  // written aside by who was killed before the rename
+  for (const name of ['app.service.state', 'cool-down']) writeFileSync(join(directory, `${name}.${pid}`), '');
+  const kept = ['app.service.state', `app.service.state.${process.pid}`, 'cool-down'];
+  for (const name of kept) writeFileSync(join(directory, name), '');
   queue.put(request);
   queue.sweep();
-  expect(readdirSync(directory).sort()).toEqual([`${id}.request`, 'app.service.state']);
+  expect(readdirSync(directory).sort()).toEqual([`${id}.request`, ...kept]);
 });
 
 test.each(['', 'null', '{}', '{"id":1}', '{"id":"other-1","service":"x","references":[],"until":1}'])(

@@ -1,6 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import {
+  chmodSync,
+  chownSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -282,4 +285,34 @@ test('removing what is not there is no error, and what cannot be removed is one'
   const directory = temporaryDirectory();
   expect(() => remove(join(directory, 'nothing'))).not.toThrow();
   expect(() => remove(directory)).toThrow();
+});
+
+describe('what somebody else left in a directory that was theirs for a while', () => {
+  test('is replaced: links lead nowhere', () => {
+    const root = temporaryTree({ 'elsewhere/kept': 'kept', 'elsewhere/env': 'A="1"\n', 'app/': '' });
+    const directory = join(root, 'app');
+    chmodSync(join(root, 'elsewhere'), 0o711);
+    chmodSync(join(root, 'elsewhere/env'), 0o600);
+    symlinkSync('../elsewhere', join(directory, 'files'));
+    symlinkSync('../elsewhere', join(directory, 'credentials'));
+    symlinkSync('../elsewhere', join(directory, '.unit-secrets-new'));
+    symlinkSync('../elsewhere/env', join(directory, 'env'));
+    write(directory, '1', file('env', 'A="1"\n'), file('files/k', 'x'));
+    expect(files(directory)).toEqual({ '.ok-1': '', env: 'A="1"\n', 'files/k': 'x' });
+    for (const name of ['env', 'files', 'files/k'])
+      expect(lstatSync(join(directory, name)).isSymbolicLink()).toBe(false);
+    expect(files(join(root, 'elsewhere'))).toEqual({ env: 'A="1"\n', kept: 'kept' });
+    expect(modeOf(join(root, 'elsewhere'))).toBe('0711');
+  });
+
+  test.runIf(process.getuid?.() === 0)(
+    'is replaced where its owner could change it later, the same or not',
+    () => {
+      const directory = temporaryDirectory();
+      writeFileSync(join(directory, 'env'), 'A="1"\n', { mode: 0o600 });
+      chownSync(join(directory, 'env'), 65533, 65533);
+      write(directory, '1', file('env', 'A="1"\n'));
+      expect(statSync(join(directory, 'env')).uid).toBe(0);
+    },
+  );
 });

@@ -17,6 +17,8 @@ export type FaultKind =
   | 'close'
   /** The head and half of the body, and then the connection is closed. */
   | 'cut'
+  /** The first half of the body as if it were all of it. */
+  | 'truncated'
   /** 200 with a web page, as of a captive portal. */
   | 'html'
   /** 200 with an empty body. */
@@ -32,6 +34,7 @@ const kinds: readonly FaultKind[] = [
   'reset',
   'close',
   'cut',
+  'truncated',
   'html',
   'empty',
   'garbled',

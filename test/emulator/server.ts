@@ -1,6 +1,7 @@
 /** The emulator: the service over HTTP on the loopback, with its faults and its controls. */
 import { appendFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { handleControl } from './control.ts';
 import { mergePatch } from './data-file.ts';
@@ -19,6 +20,8 @@ export interface EmulatorOptions {
   readonly account?: Account;
   /** Gets one JSON line per request. */
   readonly log?: string;
+  /** Key and certificate, in PEM; without them it is plain HTTP. */
+  readonly tls?: { readonly key: string; readonly cert: string };
 }
 
 /** Changes answers of the service, for fuzzing. */
@@ -30,7 +33,7 @@ export interface Tamper {
 
 export interface Emulator {
   readonly port: number;
-  /** `http://127.0.0.1:PORT` */
+  /** `http://127.0.0.1:PORT`, or `https:` */
   readonly origin: string;
   /** Sees all vaults. */
   readonly token: string;
@@ -73,14 +76,15 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   let data = options.data;
   let tamper: Tamper | undefined;
 
-  const server = createServer((request, response) => {
+  const listener: RequestListener = (request, response) => {
     handle(request, response).catch((error: unknown) => {
       // a bug of the emulator: it must be seen, and the client must not hang
       process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
       if (!response.headersSent) response.writeHead(500);
       response.end();
     });
-  });
+  };
+  const server = options.tls ? createTlsServer(options.tls, listener) : createServer(listener);
   // clients keep connections: closing an idle one at the wrong moment would be a fault nobody asked for
   server.keepAliveTimeout = 0;
 
@@ -143,7 +147,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     });
   });
   const { port } = server.address() as AddressInfo;
-  const origin = `http://127.0.0.1:${port}`;
+  const origin = `${options.tls ? 'https' : 'http'}://127.0.0.1:${port}`;
   const [first] = account.serviceAccounts;
   if (!first) throw new Error('the account has no service account');
   const token = tokenOf(first, origin);
@@ -234,7 +238,7 @@ function send(
     else if (fault?.kind !== 'hang') socket.destroy();
     return;
   }
-  const body = fault?.kind === 'garbled' ? garble(answer) : answer.body;
+  const body = bodyAfter(fault, answer);
   const headers = { 'content-type': answer.contentType, 'content-length': body.length };
   response.writeHead(answer.status, { ...headers, ...fault?.headers });
   if (fault?.kind === 'cut' || fault?.kind === 'hang-body') {
@@ -244,6 +248,11 @@ function send(
     return;
   }
   response.end(body);
+}
+
+function bodyAfter(fault: Fault | undefined, answer: ServiceAnswer): Buffer {
+  if (fault?.kind === 'garbled') return garble(answer);
+  return fault?.kind === 'truncated' ? answer.body.subarray(0, answer.body.length / 2) : answer.body;
 }
 
 /** Changes the first character of an envelope's data or of the proof; of anything else, every byte. */

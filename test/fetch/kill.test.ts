@@ -1,12 +1,15 @@
 /**
- * Kills fetchers and their children at random moments, as the memory killer or a person would, while others
- * wait. `UNIT_SECRETS_KILLS=500` for more of it.
+ * Kills at random moments, as the memory killer or a person would: the one that fetches for all, those that
+ * wait for it, and the child with the SDK. `UNIT_SECRETS_KILLS=500` for more of it (docs/reliability.md).
  */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { isAlive } from '../../src/effects/processes.ts';
 import { FetchMachine } from '../support/fetch-machine.ts';
 
 const kills = Number(process.env['UNIT_SECRETS_KILLS'] ?? 12);
+/** In milliseconds: some are killed before they have signed in, others after. */
+const longestPause = 3_000;
 const names = ['a', 'b', 'c', 'd'];
 
 let machine: FetchMachine;
@@ -20,27 +23,67 @@ beforeAll(async () => {
 });
 afterAll(() => machine.stop());
 
+const roles = ['holder', 'waiter', 'child'] as const;
+type Role = (typeof roles)[number];
+
 interface Process {
   readonly pid: number;
-  readonly parent: number;
+  /** What no other process has, even when the pid is used again: pid and start time. */
+  readonly key: string;
   readonly state: string;
+  readonly role: Role;
 }
 
-/** All processes whose program is ours and which this test has started, directly or not. */
-function processes(known: ReadonlySet<number>): readonly Process[] {
+/** The process that has the lock, by the file beside it. */
+function holderPid(): number | undefined {
+  try {
+    const { pid } = JSON.parse(readFileSync(`${machine.queue}/holder`, 'utf8')) as { readonly pid: number };
+    return pid;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether there is a lock and nobody alive who has it. */
+function isStale(): boolean {
+  if (!statSync(`${machine.queue}/fetch.lock`, { throwIfNoEntry: false })) return false;
+  const pid = holderPid();
+  return pid === undefined || !isAlive(pid);
+}
+
+/**
+ * The fetchers of this test and their children, by what they were called with: on a machine with other tests a pid
+ * is soon somebody else's.
+ *
+ * @param known the keys of those that were seen before; new ones are added
+ */
+function processes(known: Set<string>): readonly Process[] {
   const found: Process[] = [];
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    try {
-      const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
-      const [state = '', parent = ''] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      const pid = Number(name);
-      const ours = Number(parent) === process.pid || known.has(Number(parent)) || known.has(pid);
-      if (!ours || (state !== 'Z' && !readlinkSync(`/proc/${name}/exe`).includes('unit-secrets'))) continue;
-      found.push({ pid, parent: Number(parent), state });
-    } catch {
-      // it has ended meanwhile
-    }
+  const holder = holderPid();
+  const all = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      try {
+        const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
+        // proc_pid_stat(5): what follows the program's name are fields 3, 4 and so on
+        const [state = '', parent = '', ...more] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+        const key = `${name} ${more[22 - 5]}`;
+        const command = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
+        return [{ pid: Number(name), parent: Number(parent), key, state, command }];
+      } catch {
+        // it has ended meanwhile
+        return [];
+      }
+    });
+  const fetchers = all.filter(({ command }) => command.includes('fetch') && command.includes(machine.root));
+  const parents = new Set(fetchers.map(({ pid }) => pid));
+  for (const { pid, parent, key, state, command } of all) {
+    const isChild = command.includes('resolve-child') && parents.has(parent);
+    // a zombie has no command line any more, and one whose parent is dead another parent
+    if (!isChild && !parents.has(pid) && !known.has(key)) continue;
+    known.add(key);
+    const role = command.includes('resolve-child') ? 'child' : pid === holder ? 'holder' : 'waiter';
+    found.push({ pid, key, state, role });
   }
   return found;
 }
@@ -48,48 +91,77 @@ function processes(known: ReadonlySet<number>): readonly Process[] {
 test(
   `${kills} kills leave nothing behind, and delay nobody for long`,
   async () => {
-    const known = new Set<number>();
+    const known = new Set<string>();
+    const count: Record<Role, number> = { holder: 0, waiter: 0, child: 0 };
+    const longest = { wait: 0, stale: 0 };
     let killed = 0;
-    const longest = { milliseconds: 0 };
+    let fetches = 0;
+    const begin = performance.now();
 
     /** What the retry timer does: again and again until it works. */
     async function keepFetching(name: string): Promise<void> {
       while (killed < kills) {
         machine.wipe(name);
-        const begin = performance.now();
+        const since = performance.now();
         for (;;) {
           const child = machine.spawn(name);
-          if (child.pid !== undefined) known.add(child.pid);
           const exitCode = await new Promise<number | null>((resolve) => child.once('close', resolve));
           if (exitCode === 0) break;
           expect(machine.environmentOf(name)).toBeUndefined();
           // killed, not failed: whoever is not killed gets its values in the end
           expect(exitCode).toBeNull();
         }
-        longest.milliseconds = Math.max(longest.milliseconds, performance.now() - begin);
+        longest.wait = Math.max(longest.wait, performance.now() - since);
+        fetches++;
         expect(machine.environmentOf(name)).toBe(`PASSWORD="value of ${name}"\n`);
       }
     }
 
     async function killAtRandom(): Promise<void> {
       while (killed < kills) {
-        await new Promise((resolve) => setTimeout(resolve, Math.random() * 1500));
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * longestPause));
         const alive = processes(known);
-        for (const { pid } of alive) known.add(pid);
-        const victim = alive.filter(({ state }) => state !== 'Z')[Math.floor(Math.random() * alive.length)];
+        const victims = alive.filter(({ state }) => state !== 'Z');
+        // one role is as likely as another, though there are more that wait
+        const present = roles.filter((role) => victims.some((victim) => victim.role === role));
+        const role = present[Math.floor(Math.random() * present.length)];
+        const candidates = victims.filter((victim) => victim.role === role);
+        const victim = candidates[Math.floor(Math.random() * candidates.length)];
         if (!victim) continue;
         try {
           process.kill(victim.pid, 'SIGKILL');
           killed++;
-        } catch {}
+          count[victim.role]++;
+        } catch {
+          // it has ended meanwhile
+        }
       }
     }
 
-    await Promise.all([...names.map(keepFetching), killAtRandom()]);
-    expect(machine.leftovers()).toEqual([]);
-    // a child ends with its fetcher, even one that was killed
+    async function watchTheLock(): Promise<void> {
+      let since: number | undefined;
+      while (killed < kills) {
+        const now = performance.now();
+        since = isStale() ? (since ?? now) : undefined;
+        if (since !== undefined) longest.stale = Math.max(longest.stale, now - since);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    }
+
+    await Promise.all([...names.map(keepFetching), killAtRandom(), watchTheLock()]);
+    const seconds = Math.round((performance.now() - begin) / 1000);
+    // a child ends with its fetcher, even one that was killed; and nobody is left a zombie
     await expect.poll(() => processes(known), { timeout: 20_000 }).toEqual([]);
-    console.log(`${kills} kills; the longest that a service waited: ${Math.round(longest.milliseconds)} ms`);
+    expect(machine.leftovers()).toEqual([]);
+    expect(names.map((name) => machine.environmentOf(name))).toEqual(
+      names.map((name) => `PASSWORD="value of ${name}"\n`),
+    );
+    expect(longest.stale).toBeLessThan(30_000);
+    const kinds = roles.map((role) => `${count[role]} of a ${role}`).join(', ');
+    console.log(
+      `${kills} kills (${kinds}) during ${fetches} fetches in ${seconds} s; longest stale lock ` +
+        `${Math.round(longest.stale)} ms, longest wait of a service ${Math.round(longest.wait)} ms`,
+    );
   },
   120_000 + kills * 10_000,
 );

@@ -34,6 +34,8 @@ function world(options: {
   readonly lateAt?: number;
   /** Those who never take their answers. */
   readonly dead?: readonly string[];
+  /** Whether requests cannot be removed, as in a directory that has become read-only. */
+  readonly stuck?: boolean;
 }) {
   const { arrivals = {}, references = {}, signIn = 700, resolve = values } = options;
   let clock = 0;
@@ -90,12 +92,12 @@ function world(options: {
     },
     answer: (id, answer) => {
       answers.set(id, answer);
-      waiting.delete(id);
+      if (!options.stuck) waiting.delete(id);
     },
     waitsToBeTaken: (id) => options.dead?.includes(id) === true && answers.has(id),
     withdraw: (id) => {
       seen.withdrawn.push(id);
-      waiting.delete(id);
+      if (!options.stuck) waiting.delete(id);
       answers.delete(id);
     },
     open: (): Session => {
@@ -285,4 +287,10 @@ test('an answer that nobody takes is taken back', async () => {
   expect(seen.withdrawn).toEqual(['own', 'gone']);
   expect([...seen.answers.keys()]).toEqual(['a']);
   expect(seen.now()).toBeLessThan(4_000);
+});
+
+test('a request that cannot be removed is not asked for again and again', async () => {
+  const { of, seen } = world({ arrivals: { 0: ['a'] }, stuck: true });
+  expect(await serve('own', of)).toEqual(value('op://v/own/f'));
+  expect(seen.batches).toHaveLength(1);
 });

@@ -42,6 +42,11 @@ export class FetchMachine {
     rmSync(this.root, { recursive: true });
   }
 
+  /** The path of the executable. */
+  get program(): string {
+    return this.#program;
+  }
+
   get queue(): string {
     return this.root + paths.queue;
   }

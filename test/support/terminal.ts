@@ -19,17 +19,20 @@ export interface Terminal {
   readonly waitFor: (text: string | RegExp) => Promise<string>;
   readonly ended: Promise<Ended>;
   readonly kill: (signal: string) => void;
+  readonly resize: (cols: number, rows: number) => void;
 }
 
 /** Starts a program on a terminal. */
 export function onTerminal(
   command: readonly [string, ...string[]],
   env: Readonly<Record<string, string>> = {},
+  size: { readonly cols?: number; readonly rows?: number } = {},
 ): Terminal {
   const [program, ...args] = command;
   const pty = spawn(program, args, {
     cols: 200,
     rows: 40,
+    ...size,
     env: { PATH: process.env['PATH'] ?? '', TERM: 'xterm', ...env },
   });
   let output = '';
@@ -49,5 +52,6 @@ export function onTerminal(
     },
     ended,
     kill: (signal) => pty.kill(signal),
+    resize: (cols, rows) => pty.resize(cols, rows),
   };
 }

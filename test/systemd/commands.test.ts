@@ -172,6 +172,19 @@ describe('commands for people', () => {
     expect(await keyOf('app')).toBe('first-value');
   });
 
+  test('retry on a terminal says what it waits for, and takes that back', async () => {
+    await machine.exec('systemctl stop app');
+    const delay = '/etc/systemd/system/app.service.d/slow.conf';
+    await machine.writeFile(delay, '[Service]\nExecStartPre=/bin/sleep 2\n');
+    await machine.exec('systemctl daemon-reload');
+    const onTerminal = `TERM=xterm script -qec "unit-secrets retry app" /dev/null </dev/null`;
+    expect((await machine.exec(onTerminal)).stdout).toMatch(
+      // erased, drawn, erased: nothing is left
+      /^\r.\[Kwaiting for app\.service \(1 s\)\r.\[K(?:waiting for app\.service \(\d s\)\r.\[K)*$/,
+    );
+    await machine.exec(`rm ${delay}; systemctl daemon-reload`);
+  });
+
   test.each([
     [
       'a drop-in of the administrator in the place of ours',

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Container } from '../container/container.ts';
 import { bootEmulated, type EmulatedMachine } from './emulated.ts';
+import { filesWith, needlePath } from './looking.ts';
 import { stateOf } from './machine.ts';
 
 /** Each place has a value of its own, so that a find tells where it came from. */
@@ -73,18 +74,7 @@ describe.each(['bookworm', 'trixie'] as const)('secrets and token on %s', (suite
   afterAll(() => machine?.kill());
 
   /** Files on the disk and in memory that have a secret in them. */
-  const finds = async (needle: string) => {
-    const skip = exceptions.map((path) => `-path ${path} -prune -o`).join(' ');
-    // not on a command line, which is one of the places that are searched
-    await machine.writeFile('/etc/op/needle', `${needle}\n`);
-    const { stdout } = await machine.exec(
-      `find / ${skip} -type f -print0 | xargs -0 grep -laF -f /etc/op/needle; :`,
-    );
-    return stdout
-      .split('\n')
-      .filter((line) => line !== '')
-      .sort();
-  };
+  const finds = (needle: string) => filesWith(machine, [needle], { except: exceptions });
   /** What anybody may ask systemd and the journal. */
   const told = async () => {
     const { stdout, stderr } = await machine.exec(
@@ -130,9 +120,8 @@ describe.each(['bookworm', 'trixie'] as const)('secrets and token on %s', (suite
   });
 
   test('are readable by nobody else', async () => {
-    await machine.writeFile('/etc/op/needle', 's3nt1nel\n');
-    const script =
-      'find /run /tmp /var/tmp /dev/shm /var/lib /var/log -type f -readable -print0 2>/dev/null | xargs -0 grep -laF -f /etc/op/needle; :';
+    await machine.writeFile(needlePath, 's3nt1nel\n');
+    const script = `find /run /tmp /var/tmp /dev/shm /var/lib /var/log -type f -readable ! -path ${needlePath} -print0 2>/dev/null | xargs -0 grep -laF -f ${needlePath}; :`;
     expect((await machine.exec(['runuser', '-u', 'ada', '--', 'sh', '-c', script])).stdout).toBe('');
     const { stdout } = await machine.exec(
       "find /run/unit-secrets /run/grouped ! -type d -perm /o=rwx -printf '%m %p\\n'; find /run/unit-secrets -type d -perm /o=w -printf '%m %p\\n'",

@@ -55,6 +55,27 @@ export async function readableBy(
   return stdout.split('\n').filter((line) => line !== '');
 }
 
+/** Files that have one of some texts in them, sorted; not on a command line, which others may look at. */
+export async function filesWith(
+  machine: Container,
+  texts: readonly string[],
+  { below = ['/'], except = [] }: { readonly below?: readonly string[]; readonly except?: readonly string[] },
+): Promise<string[]> {
+  await machine.writeFile(needlePath, `${texts.join('\n')}\n`, 0o600);
+  const skip = [needlePath, ...except].flatMap((path) => ['-path', path, '-prune', '-o']);
+  const { stdout } = await machine.exec([
+    ...['sh', '-c', 'find "$@" -print0 | xargs -0 --no-run-if-empty grep -laF -f "$0"; :', needlePath],
+    ...[...below, ...skip, '-type', 'f'],
+  ]);
+  return stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .sort();
+}
+
+/** Where it is written down what is looked for. */
+export const needlePath = '/run/looked-for';
+
 /** All of `systemctl status`, and how the last command ended. */
 export async function statusOf(machine: Container, unit: string): Promise<string> {
   const { stdout } = await machine.exec(['systemctl', 'status', '--no-pager', '--full', '--lines=50', unit], {

@@ -6,6 +6,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Container } from '../container/container.ts';
 import type { Suite } from '../container/rootfs.ts';
+import { randomNumbers } from '../support/random.ts';
 import { bootMachine, makeHostKey, manifestPath, seal, vaultManifest, vaultPath } from './machine.ts';
 
 const seed = Number(process.env['UNIT_SECRETS_WALK_SEED'] ?? 20_260_101);
@@ -97,17 +98,6 @@ const vaultOf = (generation: number) => ({
     }),
   ),
 });
-
-/** Mulberry32: the same numbers for the same seed everywhere. */
-function randomNumbers(state: number): () => number {
-  let a = state;
-  return () => {
-    a = (a + 0x6d2b79f5) | 0;
-    let t = Math.imul(a ^ (a >>> 15), 1 | a);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /**
  * Prints what runs, with its variables, and what is below /run/unit-secrets. A process that is not the

@@ -57,7 +57,7 @@ describe('on a terminal', () => {
 test('status --watch without a terminal is wrong usage', async () => {
   const terminal = onTerminal(['sh', '-c', `"$0" status --watch | cat; exit 3`, program]);
   await terminal.ended;
-  expect(terminal.output()).toContain('--watch is for a terminal');
+  expect(terminal.output()).toContain('--watch is for a terminal that can be drawn on');
 });
 
 test('what is written to a pipe has no colours', async () => {

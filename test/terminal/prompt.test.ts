@@ -1,6 +1,6 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { binary } from '../build/binary.ts';
 import { newAccount, tokenOf } from '../emulator/token.ts';
 import { sourceCommand } from '../support/command.ts';
@@ -15,6 +15,13 @@ const tokenFile = '/etc/unit-secrets/1password-token.age';
 const vaultFile = '/etc/unit-secrets/vault.age';
 const question = 'service account token: ';
 
+/** A directory in memory, as a user has one. */
+function temporaryMemory(): string {
+  const directory = mkdtempSync('/dev/shm/unit-secrets-test-');
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  return directory;
+}
+
 const programs: Record<string, readonly [string, ...string[]]> = { source: sourceCommand };
 beforeAll(async () => {
   programs['compiled'] = [await binary()];
@@ -28,9 +35,12 @@ describe.each(['source', 'compiled'])('on a terminal, %s', (program) => {
 
   /** Runs a command in a shell, which then tells the exit status, the terminal's settings and what is left to read. */
   function inShell(...args: string[]): Terminal {
+    return inShellWith({}, ...args);
+  }
+  function inShellWith(env: Readonly<Record<string, string>>, ...args: string[]): Terminal {
     const script =
       'trap : INT; sh -c \'echo "pid $$"; exec "$@"\' sh "$@"; echo "status $?"; stty -a; read -r -t 0.2 left; echo "left [$left]"';
-    return onTerminal(['bash', '--norc', '--noprofile', '-c', script, 'bash', ...command(...args)]);
+    return onTerminal(['bash', '--norc', '--noprofile', '-c', script, 'bash', ...command(...args)], env);
   }
 
   /** What the shell saw when the command had ended. */
@@ -106,6 +116,33 @@ describe.each(['source', 'compiled'])('on a terminal, %s', (program) => {
     expect(await outcome(terminal)).toEqual({ ...fine, status: 130 });
     expect(terminal.output()).not.toContain('ops_');
     nothingWritten(root);
+  });
+
+  test('Ctrl-C at the value of a field, at the end of an edit and at a token to read with does the same', async () => {
+    const root = hostWithKeys();
+    const init = inShell('vault', 'init', '--root', root);
+    expect(await outcome(init)).toEqual(fine);
+    const before = readFileSync(join(root, vaultFile));
+    const interrupted = async (ask: string, env: Record<string, string>, ...args: string[]) => {
+      const terminal = inShellWith(env, ...args, '--root', root);
+      await terminal.waitFor(ask);
+      terminal.type('hunter2\x03');
+      expect(await outcome(terminal)).toEqual({ ...fine, status: 130 });
+      expect(terminal.output()).not.toContain('hunter2');
+      expect(readFileSync(join(root, vaultFile)).equals(before)).toBe(true);
+    };
+    await interrupted('value of op://', {}, 'vault', 'set', 'op://Home/App/password');
+    // where the editor's file in memory is
+    const runtime = temporaryMemory();
+    const nonsense = { XDG_RUNTIME_DIR: runtime, EDITOR: `f() { echo nonsense > "$1"; }; f` };
+    await interrupted('press Enter to edit it again', nonsense, 'vault', 'edit');
+    expect(readdirSync(runtime)).toEqual([]);
+    expect(existsSync(join(root, `${vaultFile}.lock`))).toBe(false);
+    const other = hostWithKeys();
+    const read = inShell('read', 'op://Home/App/password', '--root', other);
+    await read.waitFor(question);
+    read.type('\x03');
+    expect(await outcome(read)).toEqual({ ...fine, status: 130 });
   });
 
   test('SIGTERM restores the terminal', async () => {

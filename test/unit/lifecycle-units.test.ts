@@ -80,7 +80,7 @@ test('a service that fetched for itself is wiped at its end, whatever has become
   const wipe = 'app.service.d/49-unit-secrets-wipe.conf';
   const inline = { dynamicUser: 'inline', environment: entry.environment };
   expect(unitsFor({}, [], ['app']).units.get(wipe)).toContain(
-    '\nExecStopPost=-+rm -rf -- /run/unit-secrets/inline/app\n',
+    '\nRuntimeDirectory=unit-secrets/inline/app\nRuntimeDirectoryPreserve=no\n',
   );
   expect(unitsFor({ app: entry }, [], ['app']).units.has(wipe)).toBe(true);
   expect(unitsFor({ app: inline }, [], ['app']).units.has(wipe)).toBe(false);

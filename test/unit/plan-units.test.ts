@@ -477,7 +477,7 @@ describe('odd characters in paths', () => {
   test('of the token are escaped as well', () => {
     const plan = planOfServices({ a: some }, { token: { age: odd, identity: '/key%' } });
     const [mounts = ''] = settings(plan, 'unit-secrets-token.service', 'RequiresMountsFor');
-    expect(mounts).toBe('/run/unit-secrets "/opt/100%%/a \\"b\\"\\\\c$d" "/key%%"');
+    expect(mounts).toBe('/run/unit-secrets /var/lib/unit-secrets "/opt/100%%/a \\"b\\"\\\\c$d" "/key%%"');
     expect(settings(plan, 'unit-secrets-token.service', 'TokenAge')).toEqual([quoteName(odd)]);
   });
 });
@@ -878,7 +878,7 @@ test('a token in a credential is decrypted by systemd, for the token unit alone'
   ]);
   expect(settings(plan, unit, 'TokenCredential')).toEqual(['"1password-token"']);
   expect(settings(plan, unit, 'RequiresMountsFor')).toEqual([
-    '/run/unit-secrets /etc/credstore.encrypted/1password-token',
+    '/run/unit-secrets /var/lib/unit-secrets /etc/credstore.encrypted/1password-token',
   ]);
   expect(settings(plan, 'a-secrets.service', 'LoadCredentialEncrypted')).toEqual([]);
 });

@@ -4,6 +4,7 @@ import type { Manifest } from '../../domain/manifest.ts';
 import { parseServiceAccountToken } from '../../domain/service-account-token.ts';
 import { ageVaultProvider } from '../../effects/age-vault-provider.ts';
 import { readConfiguredToken } from '../../effects/configured-token.ts';
+import { withProgress } from '../progress.ts';
 import { error, type HostFinding, ok, warning } from './finding.ts';
 
 const patience = 10_000;
@@ -29,7 +30,11 @@ export async function checkProvider(manifest: Manifest): Promise<HostFinding[]> 
     const parsed = parseServiceAccountToken(text);
     if (!parsed.ok)
       return [error('token', `${token.path} ${parsed.message}`, 'unit-secrets token seal --force')];
-    return [ok('token', `${token.path} opens`), await reach(parsed.token.signInAddress)];
+    const { signInAddress } = parsed.token;
+    const reached = await withProgress('looking whether 1Password can be reached', () =>
+      reach(signInAddress),
+    );
+    return [ok('token', `${token.path} opens`), reached];
   } catch (thrown) {
     if (!(thrown instanceof FailureError)) throw thrown;
     const { message, hint } = thrown.failure;
