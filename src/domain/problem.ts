@@ -46,7 +46,12 @@ const invisible = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\p{Noncharacter_Code_Point
  */
 export function quoteName(name: string): string {
   const shown = name.length > longestName ? `${name.slice(0, longestName).toWellFormed()}…` : name;
-  return JSON.stringify(shown).replace(invisible, (character) =>
+  return escapeInvisible(JSON.stringify(shown));
+}
+
+/** Escapes what would not show in a message, or would rearrange its line. */
+export function escapeInvisible(text: string): string {
+  return text.replace(invisible, (character) =>
     Array.from({ length: character.length }, (_, index) => character.charCodeAt(index))
       .map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`)
       .join(''),

@@ -25,6 +25,7 @@ test('what a manifest does not say has the documented defaults', () => {
     sshKeys: [],
     broken: [],
     refused: [],
+    displaced: [],
     general: [],
     partial: [],
     problems: [],

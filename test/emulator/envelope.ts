@@ -50,9 +50,11 @@ export function encryptBytes(key: Uint8Array, nonce: Uint8Array, plain: Uint8Arr
   return Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
 }
 
+/** @param value bytes as they are, anything else as JSON */
 export function seal(key: SymmetricKey, value: unknown): Envelope {
   const iv = randomBytes(12);
-  const data = b64u(encryptBytes(key.bytes, iv, Buffer.from(JSON.stringify(value))));
+  const plain = value instanceof Uint8Array ? value : Buffer.from(JSON.stringify(value));
+  const data = b64u(encryptBytes(key.bytes, iv, plain));
   return { cty: 'b5+jwk+json', kid: key.kid, enc: 'A256GCM', iv: b64u(iv), data };
 }
 

@@ -24,6 +24,13 @@ export interface EmulatorOptions {
   readonly tls?: { readonly key: string; readonly cert: string };
 }
 
+/** Changes answers of the service, for fuzzing. */
+export interface Tamper {
+  /** @param name of the request; or `an overview`, or `details`, of an item */
+  readonly plain: (name: string, value: unknown) => unknown;
+  readonly sent: (name: string, body: Buffer) => Buffer;
+}
+
 export interface Emulator {
   readonly port: number;
   /** `http://127.0.0.1:PORT`, or `https:` */
@@ -35,6 +42,8 @@ export interface Emulator {
   readonly requests: readonly RequestEntry[];
   readonly faults: FaultList;
   fault(fault: Fault): FaultHandle;
+  /** Changes answers before they are encrypted, and as they are sent, until it is called without. */
+  tamper(tamper?: Tamper): void;
   /** Requests that hang already go on hanging. */
   clearFaults(): void;
   data(): unknown;
@@ -65,6 +74,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   const requests: RequestEntry[] = [];
   const faults = new FaultList();
   let data = options.data;
+  let tamper: Tamper | undefined;
 
   const listener: RequestListener = (request, response) => {
     handle(request, response).catch((error: unknown) => {
@@ -121,7 +131,12 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       answerOfFault(fault) ?? (isSilent(fault) ? undefined : service.answer(serviceRequest, entry));
     entry.status = answer?.status ?? null;
     if (options.log) appendFileSync(options.log, `${JSON.stringify({ ...entry, end: undefined })}\n`);
-    send(request, response, answer, fault);
+    send(
+      request,
+      response,
+      answer && tamper ? { ...answer, body: tamper.sent(name, answer.body) } : answer,
+      fault,
+    );
   }
 
   await new Promise<void>((resolve, reject) => {
@@ -150,6 +165,10 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     requests,
     faults,
     fault: (fault) => faults.add(fault),
+    tamper(next) {
+      tamper = next;
+      service.tamper = next?.plain;
+    },
     clearFaults: () => faults.clear(),
     data: () => data,
     setData(next) {

@@ -82,6 +82,8 @@ export class Service {
   readonly #privateJwk: object;
   readonly #publicJwk: object;
   readonly #verifiers = new Map<string, bigint>();
+  /** Changes what is about to be encrypted: the answer to a request by its name, `an overview` or `details` of an item. */
+  tamper: ((name: string, value: unknown) => unknown) | undefined;
   readonly #sessions = new Map<string, Session>();
   readonly #revoked = new Set<string>();
   readonly #devices = new Map<string, DeviceState>();
@@ -127,6 +129,14 @@ export class Service {
     this.#devices.set(email, state);
   }
 
+  #sealed(name: string, key: SymmetricKey, value: unknown): ServiceAnswer {
+    return json(200, seal(key, this.#tampered(name, value)));
+  }
+
+  #tampered(name: string, value: unknown): unknown {
+    return this.tamper ? this.tamper(name, value) : value;
+  }
+
   answer(request: ServiceRequest, notes: Notes): ServiceAnswer {
     try {
       return this.#answer(request, notes);
@@ -161,31 +171,39 @@ export class Service {
       if (!isObject(open(key, parse(request.body))))
         throw new Refusal(400, 'the body is not an envelope of this session');
       session.stage = 'complete';
-      return sealed(key, { accountUuid: this.account.accountUuid, userUuid: session.account.userUuid });
+      return this.#sealed(name, key, {
+        accountUuid: this.account.accountUuid,
+        userUuid: session.account.userUuid,
+      });
     }
     if (session.stage !== 'complete') throw new Refusal(401, 'the sign-in is not complete');
     const [vaultId = '', itemId = '', documentId = ''] = parts;
     switch (name) {
       case 'keysets':
-        return sealed(key, { version: 1, keysets: [this.#keyset(session.account)] });
+        return this.#sealed(name, key, { version: 1, keysets: [this.#keyset(session.account)] });
       case 'vaults':
-        return sealed(
+        return this.#sealed(
+          name,
           key,
           this.#vaultsOf(session.account).map((vault) => this.#wireVault(vault, session.account)),
         );
       case 'vault':
-        return sealed(key, this.#wireVault(this.#vaultOf(session.account, vaultId), session.account));
+        return this.#sealed(
+          name,
+          key,
+          this.#wireVault(this.#vaultOf(session.account, vaultId), session.account),
+        );
       case 'overviews': {
         const vault = this.#vaultOf(session.account, vaultId);
         const items = vault.items.map((item) => this.#wireItem(vault, item, session.account, false));
-        return sealed(key, { contentVersion: this.#contentVersion, items, batchComplete: true });
+        return this.#sealed(name, key, { contentVersion: this.#contentVersion, items, batchComplete: true });
       }
       case 'batch':
         return this.#batch(session, key, vaultId, request, notes);
       case 'item': {
         const vault = this.#vaultOf(session.account, vaultId);
         const item = itemOf(vault, itemId);
-        return sealed(key, {
+        return this.#sealed(name, key, {
           contentVersion: this.#contentVersion,
           item: this.#wireItem(vault, item, session.account, true),
         });
@@ -283,7 +301,7 @@ export class Service {
       const item = vault.items.find((one) => one.id === id);
       return item ? this.#wireItem(vault, item, session.account, true) : null;
     });
-    return sealed(key, { contentVersion: this.#contentVersion, items });
+    return this.#sealed('batch', key, { contentVersion: this.#contentVersion, items });
   }
 
   #sessionOf(request: ServiceRequest): Session {
@@ -387,9 +405,12 @@ export class Service {
       changerUuid: account.userUuid,
       itemVersion: this.#contentVersion,
       encryptedBy: vault.key.kid,
-      encOverview: seal(vault.key, item.overview),
+      encOverview: seal(vault.key, this.#tampered('an overview', item.overview)),
       ...(withDetails
-        ? { encDetails: seal(vault.key, item.details), fileReferences: [...item.files.keys()] }
+        ? {
+            encDetails: seal(vault.key, this.#tampered('details', item.details)),
+            fileReferences: [...item.files.keys()],
+          }
         : {}),
     };
   }
@@ -449,8 +470,4 @@ function same(one: string, other: string): boolean {
 
 function json(status: number, value: unknown): ServiceAnswer {
   return { status, contentType: 'application/json', body: Buffer.from(JSON.stringify(value)) };
-}
-
-function sealed(key: SymmetricKey, value: unknown): ServiceAnswer {
-  return json(200, seal(key, value));
 }

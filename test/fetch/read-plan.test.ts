@@ -149,3 +149,35 @@ test('errors that the generator found are kept apart from what there is to fetch
   expect(errorsOf(new Map([['Error', ['one', 'two']]]))).toEqual(['one', 'two']);
   expect(errorsOf(new Map())).toEqual([]);
 });
+
+test.each([
+  ['File', '0400 ../../etc/cron.d/x=y'],
+  ['File', '0400 a/b=y'],
+  ['File', '0400 .ok-0123=y'],
+  ['File', '0644 a=y'],
+  ['File', '4400 a=y'],
+  ['Credential', '../a=y'],
+  ['Environment', 'A B=y'],
+  ['Environment', 'A\nB=y'],
+  ['Config', '0640 yaml ../a=/t'],
+  ['Config', '0666 yaml a=/t'],
+  ['Config', '0640 yaml a=t'],
+  ['Config', '0640 yaml a=/t/../../etc/shadow'],
+  ['ConfigValue', 'config.yaml A-B=y'],
+  ['RuntimeDirectory', '../etc'],
+  ['RuntimeDirectory', 'systemd'],
+])(
+  'nothing is read that would lead out of the directory of a service or open it wide: %s="%s"',
+  (name, text) => {
+    expect(() => planFrom({ [name]: [text] })).toThrow(
+      expect.objectContaining({ failure: expect.objectContaining({ exitCode: exitCodes.configuration }) }),
+    );
+  },
+);
+
+test.each(['Vault', 'Identity'])('a path that is none is not read: %s=', (name) => {
+  const vault = { Provider: ['age-vault'], Vault: ['/a'], Identity: ['/b'] };
+  expect(planFrom(vault).provider).toMatchObject({ path: '/a', identities: ['/b'] });
+  for (const path of ['a', '/a/../b', '/a\0b', ''])
+    expect(() => planFrom({ ...vault, [name]: [path] })).toThrow(`the setting ${name}= in [X-Secrets]`);
+});

@@ -31,49 +31,75 @@ const patience = 60_000;
 export type Output = ReadonlyMap<string, Buffer>;
 
 export interface ManifestFuzzOptions extends FuzzOptions {
+  /** How many runs side by side; the same cases, whatever it is. */
+  readonly lanes?: number;
   /** Is shown what each run wrote, for a judge that looks at some. */
   readonly onOutput?: (output: Output) => void;
 }
 
-export async function fuzzManifests({ seed, count, onOutput }: ManifestFuzzOptions): Promise<Report> {
+export async function fuzzManifests({
+  seed,
+  count,
+  lanes = 1,
+  onOutput,
+}: ManifestFuzzOptions): Promise<Report> {
   const findings = new Findings('manifests');
   const parent = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
   const directory = mkdtempSync(join(parent, 'unit-secrets-fuzz-'));
-  await using shell = new GeneratorShell(await binary());
+  const alone = Math.ceil(count / aloneEvery);
+  const runs = Math.ceil((count - alone) / fragmentsPerRun);
+  let next = 0;
   try {
-    const alone = Math.ceil(count / aloneEvery);
-    for (let index = 0; index < alone; index++) {
-      const random = new Random('manifest', seed, index);
-      const main = manifestCase(random, true);
-      findings.count(`${main.how}, alone`);
-      await one(`manifests --seed ${seed}, alone ${index}`, { main, fragments: [] }, random);
-    }
-    for (let first = alone, run = 0; first < count; first += fragmentsPerRun, run++) {
-      const random = new Random('fragments', seed, run);
-      const fragments = Array.from({ length: Math.min(fragmentsPerRun, count - first) }, () =>
-        manifestCase(random, false),
-      );
-      for (const { how } of fragments) findings.count(`${how}, in manifest.d`);
-      // one that is broken as a whole would keep all others down
-      const main = random.pick([undefined, ...mains]);
-      const bytes = main === undefined ? undefined : Buffer.from(JSON.stringify({ version: 1, ...main }));
-      await one(
-        `manifests --seed ${seed}, run ${run}`,
-        {
-          fragments,
-          ...(bytes ? { main: { bytes, how: 'structured', services: [], others: [] } } : {}),
-        },
-        random,
-      );
-    }
+    const program = await binary();
+    await Promise.all(
+      Array.from({ length: lanes }, (_, lane) => runLane(program, join(directory, String(lane)))),
+    );
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
   return findings.report();
 
-  async function one(where: string, input: Input, random: Random): Promise<void> {
-    const root = join(directory, 'root');
-    const out = join(directory, 'out');
+  async function runLane(program: string, lane: string): Promise<void> {
+    await using shell = new GeneratorShell(program);
+    for (let job = next++; job < alone + runs; job = next++) {
+      if (job < alone) await runAlone(shell, lane, job);
+      else await runFragments(shell, lane, job - alone);
+    }
+  }
+
+  async function runAlone(shell: GeneratorShell, lane: string, index: number): Promise<void> {
+    const random = new Random('manifest', seed, index);
+    const main = manifestCase(random, true);
+    findings.count(`${main.how}, alone`);
+    await one(shell, lane, `manifests --seed ${seed}, alone ${index}`, { main, fragments: [] }, random);
+  }
+
+  async function runFragments(shell: GeneratorShell, lane: string, run: number): Promise<void> {
+    const random = new Random('fragments', seed, run);
+    const left = count - alone - run * fragmentsPerRun;
+    const fragments = Array.from({ length: Math.min(fragmentsPerRun, left) }, () =>
+      manifestCase(random, false),
+    );
+    for (const { how } of fragments) findings.count(`${how}, in manifest.d`);
+    // one that is broken as a whole would keep all others down
+    const main = random.pick([undefined, ...mains]);
+    const bytes = main === undefined ? undefined : Buffer.from(JSON.stringify({ version: 1, ...main }));
+    const input: Input = {
+      fragments,
+      ...(bytes ? { main: { bytes, how: 'structured', services: [], others: [] } } : {}),
+    };
+    await one(shell, lane, `manifests --seed ${seed}, run ${run}`, input, random);
+  }
+
+  async function one(
+    shell: GeneratorShell,
+    lane: string,
+    where: string,
+    input: Input,
+    random: Random,
+  ): Promise<void> {
+    const root = join(lane, 'root');
+    const out = join(lane, 'out');
     for (const path of [root, out]) rmSync(path, { recursive: true, force: true });
     for (const name of ['normal', 'early', 'late']) mkdirSync(join(out, name), { recursive: true });
     place(root, input, random);

@@ -1,4 +1,5 @@
 import type { FormatName } from '../config-format.ts';
+import { escapeInvisible } from '../problem.ts';
 import {
   type Placeholder,
   placeholderValue,
@@ -110,7 +111,9 @@ function layOut(format: Format, parts: readonly TemplatePart[]): Layout {
   const reading = format.read(text);
   if (!reading.ok) {
     const position = positionsIn(templateText(parts))(sentineled.offsetInTemplate(reading.offset));
-    const message = `not valid ${format.name}: ${withoutSentinels(reading.message, sentineled)}`;
+    // a parser's message may quote what it stumbled over
+    const trouble = escapeInvisible(withoutSentinels(reading.message, sentineled));
+    const message = `not valid ${format.name}: ${trouble}`;
     return { ok: false, problems: [{ position, message }] };
   }
   const slots = new Map<Leaf, Slot>();

@@ -179,7 +179,15 @@ function anew({ token }: YamlLeaf, text: string): string {
   return quoted + behind.map((prop) => ('source' in prop ? prop.source : '')).join('');
 }
 
+/** Line ends to some readers: CR by itself to all but the one here, the others in YAML 1.1. */
+const disputedLineEnd = /\r(?!\n)|[\x85\u2028\u2029]/;
+
 function read(text: string): Reading<YamlLeaf> {
+  const disputed = text.search(disputedLineEnd);
+  if (disputed >= 0) {
+    const message = 'readers of YAML differ on whether this character ends a line';
+    return { ok: false, offset: disputed, message };
+  }
   // as plain text all scalars can be compared; that keys are unique is seen below, in linear time
   const documents = parseAllDocuments(text, {
     schema: 'failsafe',

@@ -61,6 +61,9 @@ describe('a value in YAML', () => {
 
   test.each([
     ['a: ${A}\n  b: 1', /^1:4: not valid YAML: /],
+    ['\r - ${A}', /^1:1: not valid YAML: readers of YAML differ on whether this character ends a line$/],
+    ['a: x\u2028${A}', /^1:5: not valid YAML: readers of YAML differ on whether this character ends a line$/],
+    ['a: ${A}\nb: >-\x0b\n  x', /^2:6: not valid YAML: .*>-\\u000b$/],
     ['a: 1 # ${A}', /^1:8: no value can be put here safely; /],
     ['a: &${A} x', /^1:5: no value can be put here safely; /],
     ['a: !${A} x', /^1:\d: /],
