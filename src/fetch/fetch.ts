@@ -98,7 +98,7 @@ function parseAll(values: readonly NamedValue[]): ParsedValue[] {
     throw new FailureError({
       class: 'permanent',
       exitCode: exitCodes.dataError,
-      message: `${name}: ${parsed.message}`,
+      message: `${name}: ${parsed.messages.join('; ')}`,
     });
   });
 }

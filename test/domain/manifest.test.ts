@@ -28,6 +28,8 @@ test('what a manifest does not say has the documented defaults', () => {
     general: [],
     partial: [],
     problems: [],
+    doubts: [],
+    legible: [],
   });
 });
 

@@ -240,7 +240,7 @@ describe('configs', () => {
     [
       'a bad reference',
       'x: {{ op://v/i }}',
-      '/t.yaml:1:4: between "{{" and "}}": a secret reference has three or four parts, op://vault/item/[section/]field, this one has 2; write {{ "{{" }} for two braces',
+      '/t.yaml:1:4: between "{{" and "}}": a secret reference has three or four parts, op://vault/item/[section/]field, this one has 2: the field is missing; write {{ "{{" }} for two braces',
     ],
   ])('with %s ask nobody, and name the place', async (_, text, message) => {
     const world = fakeWorld([secret], { templates: { '/t.yaml': text } });
