@@ -16,8 +16,8 @@ export interface FetchPlan {
   readonly timeout: number;
   readonly environment: readonly NamedValue[];
   readonly credentials: readonly NamedValue[];
-  readonly files: readonly Omit<SecretFile, 'credential'>[];
-  readonly configs: readonly Omit<ConfigFile, 'credential' | 'formatGiven'>[];
+  readonly files: readonly SecretFile[];
+  readonly configs: readonly Omit<ConfigFile, 'formatGiven'>[];
   /** Whether a group may read files. */
   readonly grouped: boolean;
   /** The directory below /run that has environment and files. */
@@ -57,6 +57,8 @@ export function readPlan(settings: Settings): { readonly fetch: FetchPlan; reado
   const named = (name: string): NamedValue[] =>
     each(name, /^([^=]+)=(.*)$/s, (key = '', value = '') => [key, value]);
 
+  const has = (setting: string, name: string): boolean => settings.get(setting)?.includes(name) ?? false;
+
   const type = one('Provider');
   if (type !== '1password' && type !== 'age-vault') throw unexpected('Provider');
   const valuesOf = each('ConfigValue', /^(\S+) ([^=]+)=(.*)$/s, (config = '', name = '', value = '') => ({
@@ -74,6 +76,7 @@ export function readPlan(settings: Settings): { readonly fetch: FetchPlan; reado
         name,
         value,
         mode: Number.parseInt(mode, 8),
+        credential: has('FileCredential', name),
       })),
       configs: each(
         'Config',
@@ -83,6 +86,7 @@ export function readPlan(settings: Settings): { readonly fetch: FetchPlan; reado
           template,
           format: formatOf(format),
           mode: Number.parseInt(mode, 8),
+          credential: has('ConfigCredential', name),
           values: valuesOf.filter(({ config }) => config === name).map(({ value }) => value),
         }),
       ),
