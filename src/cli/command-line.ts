@@ -141,10 +141,11 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
 
   program
     .command('schema')
-    .description('print the JSON Schema of the manifest')
-    .action(async () => {
+    .description('print the JSON Schema of the manifest, for editors')
+    .option('--fragment', 'of a file below manifest.d, which needs no version and has no settings')
+    .action(async (options: { fragment?: true }) => {
       const { schemaCommand } = await import('./schema.ts');
-      end(await schemaCommand());
+      end(await schemaCommand({ fragment: options.fragment === true }));
     });
 
   program
