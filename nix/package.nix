@@ -115,7 +115,7 @@ stdenv.mkDerivation {
     install -D dist/unit-secrets "$out/bin/unit-secrets"
     mkdir -p "$out/lib/systemd/system-generators" "$out/share/doc/unit-secrets"
     ln -s "$out/bin/unit-secrets" "$out/lib/systemd/system-generators/unit-secrets-generator"
-    install -D --mode 0644 schema/manifest.schema.json "$out/share/unit-secrets/manifest.schema.json"
+    install -D --mode 0644 --target-directory="$out/share/unit-secrets" schema/*.schema.json
     cp -r examples "$out/share/doc/unit-secrets/"
     installManPage man/*
     installShellCompletion --cmd unit-secrets \

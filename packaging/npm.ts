@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Arch } from '../scripts/lib/bun.ts';
-import { schemaText } from '../src/cli/schema.ts';
+import { fragmentSchemaText, schemaText } from '../src/cli/schema.ts';
 import { type Release, repository } from './release.ts';
 import { readText, type Tree, writeTree } from './tree.ts';
 
@@ -39,6 +39,7 @@ export function makeNpmPackage(options: NpmOptions, copyright: string): string {
     '/LICENSE': { content: copyright },
     '/bin/unit-secrets.cjs': { content: readText('packaging/npm/unit-secrets.cjs'), mode: 0o755 },
     '/manifest.schema.json': { content: schemaText() },
+    '/fragment.schema.json': { content: fragmentSchemaText() },
     ...Object.fromEntries(pages.map((name) => [`/man/${name}`, { content: readText(`man/${name}`) }])),
   });
 }

@@ -13,7 +13,7 @@ import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { buildProgram } from '../src/cli/command-line.ts';
 import { completionText } from '../src/cli/completion.ts';
-import { schemaText } from '../src/cli/schema.ts';
+import { fragmentSchemaText, schemaText } from '../src/cli/schema.ts';
 import { repository } from './release.ts';
 
 /** A file to install: its content, or the path of the file to copy; or a link. Mode 0644 if not said. */
@@ -34,6 +34,7 @@ export function commonTree(executable: string, bom: string): Tree {
     '/usr/bin/unit-secrets': { from: executable, mode: 0o755 },
     '/usr/lib/systemd/system-generators/unit-secrets-generator': { link: '../../../bin/unit-secrets' },
     '/usr/share/unit-secrets/manifest.schema.json': { content: schemaText() },
+    '/usr/share/unit-secrets/fragment.schema.json': { content: fragmentSchemaText() },
     '/usr/share/bash-completion/completions/unit-secrets': { content: completionText('bash', program) },
     '/usr/share/fish/vendor_completions.d/unit-secrets.fish': { content: completionText('fish', program) },
     ...manualPages(),

@@ -44,13 +44,13 @@ function wantedBy(manifest: Manifest, readTemplate: (path: string) => string | u
     const references = referencesOf(parsed.flatMap((one) => (one.ok ? [one.parts] : [])));
     return references.map((reference) => ({ reference, service }));
   };
-  const services = manifest.services.flatMap((service) => {
+  const services = manifest.legible.flatMap((service) => {
     const { environment, credentials, files, configs } = service;
     const inFiles = files.map(({ name, value }): NamedValue => [name, value]);
     const inConfigs = configs.flatMap(({ values }) => values);
     const inTemplates = configs.flatMap(({ template }) => {
       const parsed = parseTemplate(readTemplate(template) ?? '');
-      return parsed.ok ? templateNeeds(parsed.parts).references : [];
+      return templateNeeds(parsed.parts).references;
     });
     const { name } = service.name;
     return [

@@ -5,7 +5,7 @@ import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
 import type { ConfigFile, Manifest, Service } from '../domain/manifest.ts';
 import { formatJsonPath, formatProblem, type Problem, quoteName } from '../domain/problem.ts';
-import { checkTemplate } from '../domain/render/check.ts';
+import { bareReferences, checkTemplate } from '../domain/render/check.ts';
 import { readManifestFiles, readManifestFrom } from '../effects/read-manifest.ts';
 import { readTemplateFile } from '../effects/template-file.ts';
 import { paths } from '../unit/paths.ts';
@@ -31,7 +31,8 @@ export interface CheckOptions {
 /**
  * `check`: everything that can be found wrong before systemd sees it, all at once.
  *
- * @returns 0 if there are no errors, 1 if there are, 66 if there is no manifest
+ * @returns 0 if there are no errors, 1 if there are, 66 if there is no manifest; 75, 77 or 78 if all that is wrong is
+ *   that the provider could not be asked
  */
 export function checkCommand(options: CheckOptions): Promise<ExitCode> {
   return toExitCode(async () => {
@@ -39,7 +40,8 @@ export function checkCommand(options: CheckOptions): Promise<ExitCode> {
     const findings = checked.flatMap((one) => one.findings);
     if (options.json) printJson({ problems: findings.map(flat) });
     else {
-      for (const finding of findings) print(`${tell(finding, options.root)}\n`);
+      const templates = new Set(checked.flatMap((one) => one.templates));
+      for (const finding of findings) print(`${tell(finding, options.root, templates)}\n`);
       print(
         `${summary(
           checked.map(({ manifest }) => manifest),
@@ -47,7 +49,11 @@ export function checkCommand(options: CheckOptions): Promise<ExitCode> {
         )}\n`,
       );
     }
-    return findings.some(({ severity }) => severity === 'error') ? exitCodes.problems : exitCodes.ok;
+    const errors = findings.filter(({ severity }) => severity === 'error').length;
+    const unasked = checked.flatMap((one) => (one.unasked === undefined ? [] : [one.unasked]));
+    // nothing else is wrong, as far as is known
+    if (errors > 0 && errors === unasked.length) return unasked[0] ?? exitCodes.problems;
+    return errors > 0 ? exitCodes.problems : exitCodes.ok;
   });
 }
 
@@ -65,6 +71,10 @@ function manifestsOf({ files, root }: CheckOptions): Subject[] {
 interface Checked {
   readonly manifest: Manifest;
   readonly findings: readonly Finding[];
+  /** Templates, which everybody may see. */
+  readonly templates: readonly string[];
+  /** Why the provider could not be asked, as an exit code. */
+  readonly unasked?: ExitCode;
 }
 
 async function checkOne({ set, away }: Subject, options: CheckOptions): Promise<Checked> {
@@ -80,15 +90,53 @@ async function checkOne({ set, away }: Subject, options: CheckOptions): Promise<
   }
   const { manifest } = source;
   const locate = hostPath(set, root);
-  const findings: Finding[] = manifest.problems.map((problem) => ({ severity: 'error', ...problem }));
-  for (const service of manifest.services) findings.push(...checkTemplates(service, locate));
-  findings.push(...checkHostFiles(manifest, locate, away));
-  if (options.online && manifest.general.length === 0) {
-    const { findMissingReferences } = await import('./check-online.ts');
-    const file = set?.main ?? set?.fragments[0] ?? paths.manifest;
-    findings.push(...(await findMissingReferences(manifest, file, root, (path) => textOf(locate(path), ''))));
+  const findings: Finding[] = [
+    ...manifest.problems.map((problem): Finding => ({ severity: 'error', ...problem })),
+    ...manifest.doubts.map((doubt): Finding => ({ severity: 'warning', ...doubt })),
+  ].sort(byPlace);
+  for (const service of manifest.legible) {
+    const declares = declaresForSure(service, manifest.problems);
+    findings.push(...checkTemplates(service, declares, locate));
   }
-  return { manifest, findings };
+  findings.push(...checkHostFiles(manifest, locate, away));
+  const templates = manifest.legible.flatMap(({ configs }) =>
+    configs.map(({ template }) => locate(template)),
+  );
+  const file = set?.main ?? set?.fragments[0] ?? paths.manifest;
+  if (!options.online) return { manifest, findings, templates };
+  if (manifest.general.length > 0) {
+    const message = 'the provider was not asked about the references';
+    findings.push({ severity: 'warning', file, message, hint: 'correct the errors first' });
+    return { manifest, findings, templates };
+  }
+  try {
+    const { findMissingReferences } = await import('./check-online.ts');
+    findings.push(...(await findMissingReferences(manifest, file, root, (path) => textOf(locate(path), ''))));
+    return { manifest, findings, templates };
+  } catch (error) {
+    // what was found until then is worth no less
+    if (!(error instanceof FailureError)) throw error;
+    const { message, hint, exitCode } = error.failure;
+    const finding: Finding = { severity: 'error', file, message, ...(hint === undefined ? {} : { hint }) };
+    return { manifest, findings: [...findings, finding], templates, unasked: exitCode };
+  }
+}
+
+/** Files in the order in which they were read, in each from the top. */
+function byPlace(a: Finding, b: Finding): number {
+  if (a.file !== b.file) return 0;
+  const [one, other] = [a.position ?? { line: 0, column: 0 }, b.position ?? { line: 0, column: 0 }];
+  return one.line - other.line || one.column - other.column;
+}
+
+/** Whether no other name than those that could be read was meant to be declared for templates. */
+function declaresForSure({ name }: Service, problems: readonly Problem[]): boolean {
+  return !problems.some(({ service, path = [] }) => {
+    const [, , member, , ofConfig, ...deeper] = path;
+    if (service !== name.name || path.length < 3) return false;
+    // a member that is wrong as a whole, or not known
+    return path.length === 3 || (member === 'configs' && ofConfig !== undefined && deeper.length === 0);
+  });
 }
 
 type Locate = (path: string) => string;
@@ -102,13 +150,15 @@ function hostPath(set: ManifestSet | undefined, root: string): Locate {
     const beside = path.startsWith('/etc/unit-secrets/')
       ? join(base, path.slice('/etc/unit-secrets/'.length))
       : path;
-    return existsSync(beside) || root === '' ? beside : root + path;
+    return beside !== path && (existsSync(beside) || root === '') ? beside : root + path;
   };
 }
 
-function checkTemplates(service: Service, locate: Locate): Finding[] {
-  return service.configs.flatMap((config) => [
-    ...checkConfig(service, config, locate),
+function checkTemplates(service: Service, declares: boolean, locate: Locate): Finding[] {
+  // a path that is wrong is told with the manifest
+  const configs = service.configs.filter(({ template }) => template.startsWith('/'));
+  return configs.flatMap((config) => [
+    ...checkConfig(service, config, declares, locate),
     ...checkFormat(service, config),
   ]);
 }
@@ -128,7 +178,7 @@ function checkFormat(service: Service, { name, template, format, formatGiven }: 
   ];
 }
 
-function checkConfig(service: Service, config: ConfigFile, locate: Locate): Finding[] {
+function checkConfig(service: Service, config: ConfigFile, declares: boolean, locate: Locate): Finding[] {
   const file = locate(config.template);
   const finding = { severity: 'error', service: service.name.name } as const;
   let text: string;
@@ -140,8 +190,12 @@ function checkConfig(service: Service, config: ConfigFile, locate: Locate): Find
     const hint = `config ${quoteName(config.name)} of ${quoteName(service.name.name)} names it`;
     return [{ ...finding, file, message, hint }];
   }
-  const declared = [...service.environment, ...config.values].map(([name]) => name);
-  return checkTemplate(text, config.format, declared).map((problem) => ({ ...finding, file, ...problem }));
+  const declared = declares ? [...service.environment, ...config.values].map(([name]) => name) : undefined;
+  const problems = checkTemplate(text, config.format, declared);
+  return [
+    ...problems.map((problem): Finding => ({ ...finding, file, ...problem })),
+    ...bareReferences(text).map((doubt): Finding => ({ ...finding, severity: 'warning', file, ...doubt })),
+  ].sort(byPlace);
 }
 
 /** Token, keys and vault; in a checkout, or for another user than root, they may well be out of sight. */
@@ -184,14 +238,14 @@ function stateOf(path: string): 'there' | 'missing' | 'hidden' {
   }
 }
 
-function tell(finding: Finding, root: string): string {
+function tell(finding: Finding, root: string, templates: ReadonlySet<string>): string {
   const isError = finding.severity === 'error';
   const line = isError
     ? paint('red', formatProblem(finding))
     : paint('yellow', `warning: ${formatProblem(finding)}`);
   if (!finding.position) return line;
   const text = textOf(finding.file, root);
-  const shown = finding.file.endsWith('.json') ? withoutValues(text) : text;
+  const shown = templates.has(finding.file) ? text : withoutValues(text);
   const snippet = snippetOf(shown, finding.position, terminalSize()?.columns);
   return snippet === undefined ? line : `${line}\n${snippet}`;
 }

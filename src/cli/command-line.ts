@@ -16,13 +16,41 @@ export async function runCommandLine(args: readonly string[]): Promise<ExitCode>
     exitCode = code;
   });
   try {
-    await program.parseAsync(args, { from: 'user' });
+    await program.parseAsync(helpAsOption(program, args), { from: 'user' });
     return exitCode;
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     // asked for help or the version: that is success, whatever name commander has for it
     return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
   }
+}
+
+/**
+ * `help token seal` as `token seal --help`, which commander does for one name only; a name that is no command is left
+ * alone in its place, where it is told as such.
+ */
+function helpAsOption(program: Command, args: readonly string[]): string[] {
+  const [first = '', ...rest] = args;
+  const asked = first === 'help' && rest[0] !== undefined && !rest[0].startsWith('-');
+  if (!asked) return first === 'help' || known(program, first) ? [...args] : [first];
+  if (rest[0] === 'help') return ['help'];
+  let command = program;
+  for (const [index, name] of rest.entries()) {
+    const found = findCommand(command, name);
+    if (found) command = found;
+    else if (command.commands.length > 0) return rest.slice(0, index + 1);
+    else command.error(`error: unknown command '${name}'`, { exitCode: exitCodes.usage });
+  }
+  return [...rest, '--help'];
+}
+
+/** Not so: what an option behind it, `--help` too, must not hide. */
+function known(program: Command, name: string): boolean {
+  return name === '' || name.startsWith('-') || findCommand(program, name) !== undefined;
+}
+
+function findCommand(command: Command, name: string): Command | undefined {
+  return command.commands.find((one) => one.name() === name);
 }
 
 /** All commands and their options; the manual page is checked against it. */
@@ -113,10 +141,11 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
 
   program
     .command('schema')
-    .description('print the JSON Schema of the manifest')
-    .action(async () => {
+    .description('print the JSON Schema of the manifest, for editors')
+    .option('--fragment', 'of a file below manifest.d, which needs no version and has no settings')
+    .action(async (options: { fragment?: true }) => {
       const { schemaCommand } = await import('./schema.ts');
-      end(await schemaCommand());
+      end(await schemaCommand({ fragment: options.fragment === true }));
     });
 
   program

@@ -17,16 +17,15 @@ export interface ManifestSet {
  * @throws FailureError with 66 for what does not exist
  */
 export function manifestSets(files: readonly string[]): ManifestSet[] {
-  const named = files.flatMap((file) => {
-    if (!existsSync(file)) {
-      throw new FailureError({
-        class: 'permanent',
-        exitCode: exitCodes.noInput,
-        message: `${file}: does not exist`,
-      });
-    }
-    return statSync(file).isDirectory() ? filesOf(file) : [file];
-  });
+  const missing = files.filter((file) => !existsSync(file));
+  if (missing.length > 0) {
+    throw new FailureError({
+      class: 'permanent',
+      exitCode: exitCodes.noInput,
+      message: missing.map((file) => `${file}: does not exist`).join('\n'),
+    });
+  }
+  const named = files.flatMap((file) => (statSync(file).isDirectory() ? filesOf(file) : [file]));
   const fragments = named.filter(isFragment);
   const mains = named.filter((file) => !isFragment(file));
   const sets: ManifestSet[] = mains.map((main) => ({

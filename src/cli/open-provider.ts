@@ -67,7 +67,7 @@ function checked(token: string, source: string): string {
   if (parsed.ok) return token;
   throw new FailureError({
     class: 'permanent',
-    exitCode: exitCodes.dataError,
+    exitCode: exitCodes.configuration,
     message: `${source}: ${parsed.message}`,
     ...(parsed.hint === undefined ? {} : { hint: parsed.hint }),
   });

@@ -10,16 +10,16 @@ import { type NewFile, writeSet } from '../effects/secret-directory.ts';
 import { shortHash } from '../effects/short-hash.ts';
 import { readTemplateFile } from '../effects/template-file.ts';
 import { readLoadedUnit } from '../effects/unit-reader.ts';
-import { templateFailure } from '../fetch/fetch.ts';
+import { checkCredentialSizes, templateFailure } from '../fetch/fetch.ts';
 import { readPlan } from '../fetch/read-plan.ts';
-import { parseRenderValues, type RenderValues } from '../fetch/render-values.ts';
+import { parseCredentialSizes, parseRenderValues, type RenderValues } from '../fetch/render-values.ts';
 import { paths, renderValues } from '../unit/paths.ts';
 import { xSecretsText } from '../unit/x-secrets.ts';
 import { serviceOf } from './fetch.ts';
 import { toExitCode } from './report-failure.ts';
 import { stateDirectory } from './write-secrets.ts';
 
-type Config = Omit<ConfigFile, 'credential' | 'formatGiven'>;
+type Config = Omit<ConfigFile, 'formatGiven'>;
 
 /**
  * `render X`, as X-config.service calls it: renders X's templates with what X-secrets.service has fetched.
@@ -33,7 +33,8 @@ export function renderCommand(name: string, root: string): Promise<ExitCode> {
     const secretsUnit = `${companionName(service, 'secrets')}.service`;
     const unit = await readLoadedUnit(root, secretsUnit);
     const plan = readPlan(unit.settings).fetch;
-    const values = readValues(stateDirectory({ root, service }), secretsUnit);
+    const text = readValues(stateDirectory({ root, service }), secretsUnit);
+    const values = parseRenderValues(text);
     const files = plan.configs.map(
       (config): NewFile => ({
         path: config.name,
@@ -41,6 +42,9 @@ export function renderCommand(name: string, root: string): Promise<ExitCode> {
         mode: config.mode,
       }),
     );
+    const own = files.filter((_, index) => plan.configs[index]?.credential);
+    const sizes = own.map(({ path, content }) => ({ id: path, bytes: Buffer.byteLength(content) }));
+    if (own.length > 0) checkCredentialSizes([...parseCredentialSizes(text), ...sizes]);
     const marker = `.ok-${shortHash(xSecretsText(unit.text))}`;
     install(files, marker, service, root, plan.runtimeDirectory);
     log('info', `rendered ${files.map(({ path }) => path).join(', ')}`);
@@ -48,10 +52,9 @@ export function renderCommand(name: string, root: string): Promise<ExitCode> {
   });
 }
 
-function readValues(directory: string, secretsUnit: string): RenderValues {
-  let text: string;
+function readValues(directory: string, secretsUnit: string): string {
   try {
-    text = readFileSync(`${directory}/${renderValues}`, 'utf8');
+    return readFileSync(`${directory}/${renderValues}`, 'utf8');
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
     throw new FailureError({
@@ -61,7 +64,6 @@ function readValues(directory: string, secretsUnit: string): RenderValues {
       hint: `systemctl reload-or-restart ${secretsUnit} fetches them`,
     });
   }
-  return parseRenderValues(text);
 }
 
 function renderOne(

@@ -1,5 +1,5 @@
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
-import { manifestSchema } from '../domain/manifest-schema.ts';
+import { fragmentSchema, manifestSchema } from '../domain/manifest-schema.ts';
 import { toExitCode } from './report-failure.ts';
 import { print } from './terminal.ts';
 
@@ -8,10 +8,15 @@ export function schemaText(): string {
   return `${JSON.stringify(manifestSchema, undefined, 2)}\n`;
 }
 
-/** `schema`: prints the JSON Schema of the manifest. */
-export function schemaCommand(): Promise<ExitCode> {
+/** The text of `schema --fragment`, and of schema/fragment.schema.json. */
+export function fragmentSchemaText(): string {
+  return `${JSON.stringify(fragmentSchema, undefined, 2)}\n`;
+}
+
+/** `schema`: prints the JSON Schema of manifest.json, or of a file below manifest.d. */
+export function schemaCommand(options: { readonly fragment: boolean }): Promise<ExitCode> {
   return toExitCode(() => {
-    print(schemaText());
+    print(options.fragment ? fragmentSchemaText() : schemaText());
     return exitCodes.ok;
   });
 }

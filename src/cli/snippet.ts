@@ -19,9 +19,11 @@ export function snippetOf(text: string, { line, column }: Position, columns = us
   // what stands in front of the text, and an ellipsis on each side
   const room = Math.max(20, Math.min(usual, columns - number.length - 7));
   // biome-ignore lint/suspicious/noControlCharactersInRegex: a tab would move the caret, others the terminal
-  const visible = (part: string): string => part.replace(/[\0-\x1f\x7f-\x9f]/g, ' ');
-  const before = tail(visible(whole.slice(0, column - 1)), room / 2);
-  const after = cutTo(visible(whole.slice(column - 1)), room - textWidth(before) + 1);
+  const visible = (part: string): string => part.replace(/[\0-\x1f\x7f-\x9f\ufeff]/g, ' ');
+  const [left, right] = [visible(whole.slice(0, column - 1)), visible(whole.slice(column - 1))];
+  const fits = textWidth(left + right) <= room;
+  const before = fits ? left : tail(left, room / 2);
+  const after = fits ? right : cutTo(right, room - textWidth(before) + 1);
   const lead = before.length < column - 1 ? `…${before}` : before;
   const caret = `${' '.repeat(textWidth(lead))}^`;
   return `  ${number} | ${lead}${after}\n  ${' '.repeat(number.length)} | ${caret}`;

@@ -1,7 +1,7 @@
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { parseServiceAccountToken } from '../domain/service-account-token.ts';
 import { readConfiguredToken } from '../effects/configured-token.ts';
-import { dataFailure } from '../effects/read-limited.ts';
+import { permanentFailure } from '../effects/read-limited.ts';
 import { writeOut } from '../effects/standard-output.ts';
 import { readHostSettings } from './host-settings.ts';
 import { toExitCode } from './report-failure.ts';
@@ -15,7 +15,7 @@ export function tokenCheckCommand(options: {
     const { token } = await readHostSettings(options.root);
     const { text, path, key } = await readConfiguredToken(token, options.root);
     const parsed = parseServiceAccountToken(text);
-    if (!parsed.ok) throw dataFailure(path, parsed.message, parsed.hint);
+    if (!parsed.ok) throw permanentFailure(exitCodes.configuration, path, parsed.message, parsed.hint);
     const { signInAddress, email } = parsed.token;
     if (options.json) {
       writeOut(

@@ -104,7 +104,7 @@ function install(root: string, text: string, source: string): void {
   if (!/^ops_[A-Za-z0-9+/=_-]+$/.test(token)) {
     throw new FailureError({
       class: 'permanent',
-      exitCode: exitCodes.dataError,
+      exitCode: exitCodes.configuration,
       message: `${source} does not hold a service account token`,
       hint: 'a token begins with "ops_" and is one line',
     });

@@ -6,16 +6,25 @@ import { type Position, positionsIn } from './text-position.ts';
 export interface JsonTree {
   /** What could be made out; complete only if there are no errors. */
   readonly value: Json | undefined;
-  readonly errors: readonly {
-    readonly position: Position;
-    readonly message: string;
-    readonly path?: JsonPath;
-  }[];
+  readonly errors: readonly TreeError[];
+  /** Whether the value is what was meant, beyond doubt, whatever is wrong with how it is written. */
+  readonly readable: boolean;
   readonly locate: Locate;
 }
 
+/** What people take from other formats: what was meant is beyond doubt. */
+const comment = 'JSON has no comments';
+const trailingComma = 'JSON has no comma behind the last member or element';
+const byteOrderMark = 'the file begins with a byte order mark, which JSON does not have';
+const harmless: readonly string[] = [comment, trailingComma, byteOrderMark];
+
+const notAValue = 'this is not a JSON value';
+const singleQuotes = 'a string stands in double quotes';
+/** What the parser cannot make a token of: what it misses from then on is the consequence. */
+const misread = [notAValue, singleQuotes];
+
 const messages: Readonly<Record<string, string>> = {
-  InvalidSymbol: 'this is not a JSON value',
+  InvalidSymbol: notAValue,
   InvalidNumberFormat: 'this is not a JSON number',
   PropertyNameExpected: 'a member name in double quotes is expected here',
   ValueExpected: 'a value is expected here',
@@ -24,8 +33,8 @@ const messages: Readonly<Record<string, string>> = {
   CloseBraceExpected: 'a closing brace "}" is expected here',
   CloseBracketExpected: 'a closing bracket "]" is expected here',
   EndOfFileExpected: 'the end of the file is expected here',
-  InvalidCommentToken: 'JSON has no comments',
-  UnexpectedEndOfComment: 'JSON has no comments',
+  InvalidCommentToken: comment,
+  UnexpectedEndOfComment: comment,
   UnexpectedEndOfString: 'this string is not closed',
   UnexpectedEndOfNumber: 'this number is cut off',
   InvalidUnicode: 'this is not a valid \\u escape',
@@ -33,29 +42,41 @@ const messages: Readonly<Record<string, string>> = {
   InvalidCharacter: 'a control character must be written as an escape',
 };
 
+interface TreeError {
+  readonly position: Position;
+  readonly message: string;
+  /** Of a member that is given twice; without one it is no JSON. */
+  readonly path?: JsonPath;
+}
+
 /** Parses JSON (RFC 8259) strictly but on to the end, with positions; duplicate members are errors. */
 export function parseJsonTree(text: string): JsonTree {
   const parseErrors: ParseError[] = [];
-  const root = parseTree(text, parseErrors, { disallowComments: true, allowTrailingComma: false });
-  const errors: { position: Position; message: string; path?: JsonPath }[] = [];
+  const marked = text.startsWith('\uFEFF');
+  // a blank in its place: positions stay
+  const root = parseTree(marked ? ` ${text.slice(1)}` : text, parseErrors, {
+    disallowComments: true,
+    allowTrailingComma: false,
+  });
+  const errors: TreeError[] = [];
   const start = { line: 1, column: 1 };
   const positionOf = positionsIn(text);
-  if (text.trim() === '') errors.push({ position: start, message: 'the file is empty' });
-  else if (text.startsWith('\uFEFF')) {
-    errors.push({
-      position: start,
-      message: 'the file begins with a byte order mark, which JSON does not have',
-    });
-  } else {
-    for (const error of parseErrors) {
-      const position = positionOf(error.offset);
-      // one slip makes many errors at the place where the parser gives up: the first says it
+  if (marked) errors.push({ position: start, message: byteOrderMark });
+  if (text.replace('\uFEFF', '').trim() === '')
+    errors.push({ position: start, message: 'the file is empty' });
+  else {
+    for (const { error, offset } of parseErrors) {
+      const { at, message } = told(text, printParseErrorCode(error), offset);
+      const position = positionOf(at);
+      // one slip makes many errors at the place where the parser gives up, or behind it: the first says it
       const last = errors.at(-1)?.position;
       if (last?.line === position.line && last.column === position.column) continue;
-      const code = printParseErrorCode(error.error);
-      errors.push({ position, message: messages[code] ?? code });
+      const given = errors.find(({ message: earlier }) => misread.includes(earlier));
+      if (given && (given.position.line === position.line || !misread.includes(message))) continue;
+      errors.push({ position, message });
     }
   }
+  const readable = root !== undefined && errors.every(({ message }) => harmless.includes(message));
   const value = root ? build(root, [], positionOf, errors) : undefined;
   // JSON.parse has the last word on what is JSON: the tolerant parser lets a few things pass
   if (errors.length === 0 && !parses(text)) {
@@ -65,11 +86,27 @@ export function parseJsonTree(text: string): JsonTree {
   return {
     value,
     errors,
+    readable,
     locate(path, what) {
       const found = locate(root, path, what, members);
       return found && positionOf(found.offset);
     },
   };
+}
+
+/** What to say of an error of the parser's, and where the slip is. */
+function told(text: string, code: string, offset: number): { readonly at: number; readonly message: string } {
+  const expected = code === 'PropertyNameExpected' || code === 'ValueExpected';
+  if (expected && /[\]}]/.test(text[offset] ?? '')) {
+    const before = text.slice(0, offset).trimEnd();
+    if (before.endsWith(',')) return { at: before.length - 1, message: trailingComma };
+  }
+  if (/^Close/.test(code) && text.slice(offset).trim() === '') {
+    const what = code === 'CloseBraceExpected' ? 'brace "}"' : 'bracket "]"';
+    return { at: offset, message: `the file ends here, and a closing ${what} is missing` };
+  }
+  if (code === 'InvalidSymbol' && text[offset] === "'") return { at: offset, message: singleQuotes };
+  return { at: offset, message: messages[code] ?? code };
 }
 
 function parses(text: string): boolean {
@@ -85,7 +122,7 @@ function build(
   node: Node,
   path: JsonPath,
   positionOf: (offset: number) => Position,
-  errors: { position: Position; message: string; path?: JsonPath }[],
+  errors: TreeError[],
 ): Json {
   if (node.type === 'array')
     return (node.children ?? []).map((child, i) => build(child, [...path, i], positionOf, errors));
@@ -101,7 +138,7 @@ function build(
       errors.push({
         position: positionOf(name.offset),
         path: memberPath,
-        message: 'this member is given twice',
+        message: 'this member is given twice: keep one of them',
       });
     }
     const value = child ? build(child, memberPath, positionOf, errors) : null;

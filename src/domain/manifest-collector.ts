@@ -1,7 +1,7 @@
 import { isJsonObject, type Json, type JsonMembers, kindOfJson, type Locate } from './json-text.ts';
 import { type JsonPath, type Problem, quoteName } from './problem.ts';
 import { nearest } from './suggest.ts';
-import { parseValue } from './value.ts';
+import { looksLikeReference, parseValue } from './value.ts';
 
 /** Why a text cannot be a secret or stand beside one, whatever it is given as; undefined if it can. */
 export function textProblem(name: string, text: string): string | undefined {
@@ -45,6 +45,8 @@ function pathProblem(text: string): string | undefined {
 export class Collector {
   readonly file: string;
   readonly problems: Problem[] = [];
+  /** What is allowed, and was perhaps not meant. */
+  readonly doubts: Problem[] = [];
   /** The service that pays for a problem found now, as in `Problem`. */
   service: string | undefined;
   readonly #locate: Locate;
@@ -56,15 +58,19 @@ export class Collector {
   }
 
   add(path: JsonPath, message: string, hint?: string, what: 'name' | 'value' = 'value'): void {
+    this.problems.push(this.#problem(path, message, hint, what));
+  }
+
+  #problem(path: JsonPath, message: string, hint?: string, what: 'name' | 'value' = 'value'): Problem {
     const position = this.#locate(path, what);
-    this.problems.push({
+    return {
       file: this.file,
       path,
       message,
       ...(position ? { position } : {}),
       ...(hint === undefined ? {} : { hint }),
       ...(this.service === undefined ? {} : { service: this.service }),
-    });
+    };
   }
 
   /** The members of an object; those that are not known are problems. */
@@ -89,9 +95,9 @@ export class Collector {
     }
   }
 
-  string(value: Json | undefined, path: JsonPath): string | undefined {
+  string(value: Json | undefined, path: JsonPath, hint?: string): string | undefined {
     if (typeof value === 'string') return value;
-    this.add(path, `must be a string, this is ${kindOfJson(value)}`);
+    this.add(path, `must be a string, this is ${kindOfJson(value)}`, hint);
     return undefined;
   }
 
@@ -108,7 +114,7 @@ export class Collector {
     known: readonly T[],
     what: string,
   ): T | undefined {
-    const text = this.string(value, path);
+    const text = this.string(value, path, `known are ${known.map(quoteName).join(', ')}`);
     const found = known.find((one) => one === text);
     if (text !== undefined && found === undefined)
       this.add(path, `unknown ${what} ${quoteName(text)}`, didYouMean(text, known));
@@ -135,17 +141,25 @@ export class Collector {
     name: string,
     problemOf: (name: string, text: string) => string | undefined = textProblem,
   ): string | undefined {
-    const text = this.string(value, path);
+    const plain = typeof value === 'number' || typeof value === 'boolean';
+    const text = this.string(value, path, plain ? 'put it in double quotes' : undefined);
     if (text === undefined) return undefined;
     const parsed = parseValue(text);
     if (!parsed.ok) {
-      this.add(path, parsed.message);
+      for (const message of parsed.messages) this.add(path, message);
       return undefined;
     }
     if (isTooLong(text)) this.add(path, `the value of ${name} is longer than a line of a unit file can be`);
     for (const part of parsed.parts) {
-      const trouble = part.kind === 'text' ? problemOf(name, part.text) : undefined;
+      if (part.kind !== 'text') continue;
+      const trouble = problemOf(name, part.text);
       if (trouble !== undefined) this.add(path, trouble);
+      if (looksLikeReference(part.text)) {
+        const hint = 'a value that is one begins with "op://"; amid other text it stands in {{ … }}';
+        this.doubts.push(
+          this.#problem(path, 'is taken as plain text, and looks like a secret reference', hint),
+        );
+      }
     }
     return text;
   }

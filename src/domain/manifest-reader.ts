@@ -30,8 +30,9 @@ export interface DuplicateMember {
 export interface ManifestText {
   /** The file's name for messages. */
   readonly file: string;
-  /** The parsed JSON; undefined if it could not be parsed, `problems` then says why. */
+  /** The parsed JSON; undefined if it could not be parsed. */
   readonly value: Json | undefined;
+  /** Why it is no JSON; with a value, if that is what it was meant to be beyond doubt. */
   readonly problems?: readonly Problem[];
   readonly duplicates?: readonly DuplicateMember[];
   /** Positions of members; called for problems only. */
@@ -54,6 +55,8 @@ interface Part {
   readonly services: EntryOf<Service>[];
   readonly sshKeys: EntryOf<SshKeys>[];
   readonly refused: RefusedUnit[];
+  /** Entries whose names are not right. */
+  readonly unnamed: Service[];
 }
 
 const settingMembers = ['provider', 'token', 'fetch'];
@@ -76,9 +79,12 @@ export function readManifest(main: ManifestText | undefined, fragments: readonly
   for (const text of main ? [main, ...fragments] : fragments) {
     const to = new Collector(text.file, text.locate);
     to.problems.push(...(text.problems ?? []));
-    const part: Part = { to, main: text === main, services: [], sshKeys: [], refused: [] };
+    const part: Part = { to, main: text === main, services: [], sshKeys: [], refused: [], unnamed: [] };
     parts.push(part);
-    if (text.problems !== undefined) continue;
+    if (text.problems !== undefined) {
+      if (text.value !== undefined) to.problems.push(...otherProblems(text, part.main));
+      continue;
+    }
     const members = readTop(text, part);
     if (members && part.main) {
       provider = readProvider(members['provider'], to);
@@ -109,7 +115,14 @@ export function readManifest(main: ManifestText | undefined, fragments: readonly
     general: parts.filter(({ main: own }) => own).flatMap(generalProblems),
     partial: parts.filter(({ main: own }) => !own).flatMap(generalProblems),
     problems: parts.flatMap(({ to }) => to.problems),
+    doubts: parts.flatMap(({ to }) => to.doubts),
+    legible: [...named.map(({ entry }) => entry), ...parts.flatMap(({ unnamed }) => unnamed)],
   };
+}
+
+/** What else is wrong with a file that is not quite JSON; no entry is taken of it. */
+function otherProblems({ problems: _, ...text }: ManifestText, main: boolean): readonly Problem[] {
+  return readManifest(main ? text : undefined, main ? [] : [text]).problems;
 }
 
 const generalProblems = ({ to }: Part): Problem[] =>
@@ -137,7 +150,8 @@ function readTop({ value }: ManifestText, { to, main }: Part): JsonMembers | und
   if (value['$schema'] !== undefined) to.string(value['$schema'], ['$schema']);
   if (value['version'] === undefined) {
     if (main) to.add([], 'the member "version" is missing', 'add "version": 1');
-  } else if (value['version'] !== 1) to.add(['version'], 'the version must be the number 1');
+  } else if (value['version'] !== 1)
+    to.add(['version'], 'the version must be the number 1', 'write "version": 1');
   return value;
 }
 
@@ -146,9 +160,15 @@ function readEntries(members: JsonMembers, part: Part, provider: ProviderSetting
   for (const [key, value, path] of entriesOf(members, 'services', to)) {
     const parsed = parseServiceName(key);
     if (!parsed.ok && parsed.unit !== undefined) part.refused.push({ unit: parsed.unit, file: to.file });
-    read(part.services, to, key, path, parsed.ok ? { ok: true, name: parsed.service } : parsed, (name) =>
-      readService(value, path, name, provider, to),
+    const unnamed = read(
+      part.services,
+      to,
+      key,
+      path,
+      parsed.ok ? { ok: true, name: parsed.service } : parsed,
+      (name) => readService(value, path, name, provider, to),
     );
+    if (unnamed) part.unnamed.push(unnamed);
   }
   for (const [key, value, path] of entriesOf(members, 'sshKeys', to)) {
     read(part.sshKeys, to, key, path, sshKeyUnit(key), (name) => readSshKeys(value, path, key, name, to));
@@ -165,7 +185,11 @@ function entriesOf(
   return entries ? Object.keys(entries).map((key) => [key, entries[key], [member, key]]) : [];
 }
 
-/** Reads an entry, which pays for all problems that are found meanwhile. */
+/**
+ * Reads an entry, which pays for all problems that are found meanwhile.
+ *
+ * @returns one whose name is not right, which is none of the entries
+ */
 function read<T>(
   entries: EntryOf<T>[],
   to: Collector,
@@ -173,15 +197,20 @@ function read<T>(
   path: JsonPath,
   unit: { readonly ok: true; readonly name: ServiceName } | { readonly ok: false; readonly message: string },
   work: (name: ServiceName) => T,
-): void {
+): T | undefined {
   const first = to.problems.length;
   to.service = unit.ok ? unit.name.name : key;
   if (unit.ok) {
     const entry = work(unit.name);
     const problems = to.problems.length > first ? to.problems.slice(first) : [];
     entries.push({ key, path, name: unit.name, entry, to, problems });
-  } else to.add(path, unit.message, undefined, 'name');
+    to.service = undefined;
+    return undefined;
+  }
+  to.add(path, unit.message, undefined, 'name');
+  const unnamed = work({ name: key, base: key });
   to.service = undefined;
+  return unnamed;
 }
 
 /** A problem of an entry that shows beside others only. */
@@ -258,7 +287,10 @@ function refuseGenerated(
   }
   for (const entry of [...services].sort((a, b) => a.name.name.length - b.name.name.length)) {
     if (generated.has(entry.name.name)) continue;
-    for (const suffix of ['secrets', 'config']) generated.set(companionName(entry.name, suffix), entry);
+    for (const suffix of ['secrets', 'config']) {
+      const name = companionName(entry.name, suffix);
+      if (!generated.has(name)) generated.set(name, entry);
+    }
   }
   return services.filter((entry) => {
     const owner = generated.get(entry.name.name);

@@ -345,3 +345,28 @@ export const manifestSchema = {
     },
   },
 } as const;
+
+const { version, services, sshKeys } = manifestSchema.properties;
+
+/**
+ * The JSON Schema of a file below manifest.d: of what is in the manifest only that which may stand there, and no
+ * version, for which manifest.json is enough. That an age vault excludes fetching inline is not known there.
+ */
+export const fragmentSchema = {
+  $schema: manifestSchema.$schema,
+  title: 'unit-secrets manifest, a part of it',
+  description:
+    'More services and users: /etc/unit-secrets/manifest.d/*.json, read with manifest.json as one.',
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    $schema: {
+      ...manifestSchema.properties.$schema,
+      examples: ['/usr/share/unit-secrets/fragment.schema.json'],
+    },
+    version,
+    services,
+    sshKeys,
+  },
+  $defs: manifestSchema.$defs,
+} as const;

@@ -29,7 +29,7 @@ export function readService(
   provider: ProviderSetting['type'],
   to: Collector,
 ): Service {
-  const entry = to.object(value, path, members);
+  const entry = to.object(value, path, members, 'such as {"environment": {NAME: REFERENCE}}');
   if (!entry) {
     return {
       name,
@@ -99,7 +99,9 @@ const fileName: NameRule = { ...credentialId, what: 'the name of a file' };
 
 function checkName(name: string, path: JsonPath, rule: NameRule, to: Collector): void {
   if (rule.pattern.test(name)) return;
-  const hint = name.length > longestName ? `at most ${longestName} characters` : rule.hint;
+  const meant = name.replaceAll('-', '_');
+  const better = meant !== name && rule.pattern.test(meant) ? `: ${quoteName(meant)} would be one` : '';
+  const hint = name.length > longestName ? `at most ${longestName} characters` : rule.hint + better;
   to.add(path, `${quoteName(name)} is not ${rule.what}`, hint, 'name');
 }
 
@@ -121,7 +123,8 @@ function named(
       // the name is quoted for the message only: nearly no value has a problem
       problemOf(name, part) === undefined ? undefined : problemOf(quotedIfOdd(name), part),
     );
-    if (text !== undefined) values.push([name, text]);
+    // a template may use one that is wrong: its name is declared
+    values.push([name, text ?? '']);
   }
   return values;
 }
@@ -200,7 +203,7 @@ function readConfigs(value: Json | undefined, path: JsonPath, to: Collector): Co
 
 function readMode(value: Json | undefined, path: JsonPath, fallback: number, to: Collector): number {
   if (value === undefined) return fallback;
-  const text = to.string(value, path);
+  const text = to.string(value, path, 'in octal digits, such as "0400"');
   if (text === undefined) return fallback;
   if (!/^0?[0-7]{3}$/.test(text)) {
     to.add(path, 'must be a file mode in octal digits, such as "0400"');
@@ -213,7 +216,7 @@ function readMode(value: Json | undefined, path: JsonPath, fallback: number, to:
 }
 
 function readGroup(value: Json, path: JsonPath, to: Collector): string | undefined {
-  const text = to.string(value, path);
+  const text = to.string(value, path, typeof value === 'number' ? 'its name, not its number' : undefined);
   // the rules of useradd(8), which systemd takes without a warning
   if (text === undefined || /^[A-Za-z_][A-Za-z0-9_-]{0,30}$/.test(text)) return text;
   const hint = 'letters, digits, "_" and "-", beginning with a letter or "_", at most 31 characters';

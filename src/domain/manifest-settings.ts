@@ -23,7 +23,7 @@ export function readProvider(value: Json | undefined, to: Collector): ProviderSe
   const path = ['provider'];
   const onePassword: ProviderSetting = { type: '1password' };
   if (value === undefined) return onePassword;
-  const members = to.object(value, path);
+  const members = to.object(value, path, undefined, 'such as {"type": "1password"}');
   if (!members) return onePassword;
   if (members['type'] === undefined) {
     to.add(path, 'the member "type" is missing', `one of ${providerTypes.map(quoteName).join(', ')}`);
@@ -45,6 +45,9 @@ export function readProvider(value: Json | undefined, to: Collector): ProviderSe
   return to.problems.length > before ? { type, path: defaultVault, identities: defaultIdentities } : vault;
 }
 
+const places = '{"age": PATH}, {"file": PATH} or {"credential": ID}';
+const tokenMembers = ['age', 'identity', 'file', 'credential'];
+
 /** The member `token`; the default, if anything is wrong with it: all are kept down then. */
 export function readToken(value: Json | undefined, to: Collector): Token {
   const before = to.problems.length;
@@ -55,15 +58,19 @@ export function readToken(value: Json | undefined, to: Collector): Token {
 function readTokenPlace(value: Json | undefined, to: Collector): Token {
   const path = ['token'];
   if (value === undefined) return defaultToken;
-  const members = to.object(value, path, ['age', 'identity', 'file', 'credential']);
+  const members = to.object(value, path, tokenMembers, places);
   if (!members) return defaultToken;
   const [place, ...more] = ['age', 'file', 'credential'].filter((name) => members[name] !== undefined);
   if (more.length > 0) {
-    const places = [place, ...more].map((name) => quoteName(name ?? '')).join(' and ');
-    to.add(path, `says both ${places}`, 'keep the one where the token is');
+    const given = [place, ...more].map((name) => quoteName(name ?? '')).join(' and ');
+    to.add(path, `says both ${given}`, 'keep the one where the token is');
   }
+  for (const name of more) if (name !== 'credential') to.path(members[name], [...path, name]);
   if (place === undefined) {
-    to.add(path, 'must say where the token is', '{"age": PATH}, {"file": PATH} or {"credential": ID}');
+    // a member that is not known is told above, and was meant to be one of these
+    const misnamed = Object.keys(members).some((member) => !tokenMembers.includes(member));
+    if (misnamed) return defaultToken;
+    to.add(path, 'must say where the token is', places);
     return defaultToken;
   }
   if (place !== 'age' && members['identity'] !== undefined)
@@ -105,7 +112,10 @@ export function readFetch(value: Json | undefined, to: Collector): FetchSettings
   const given = members['tries'];
   if (given !== undefined) {
     if (typeof given === 'number' && Number.isInteger(given) && given >= 1 && given <= 100) tries = given;
-    else to.add([...path, 'tries'], 'must be a whole number from 1 to 100');
+    else {
+      const hint = typeof given === 'string' ? 'without quotes' : undefined;
+      to.add([...path, 'tries'], 'must be a whole number from 1 to 100', hint);
+    }
   }
   const duration = (name: 'timeout' | 'retryEvery'): number =>
     readDuration(members[name], [...path, name], defaultFetch[name], to);
@@ -114,7 +124,7 @@ export function readFetch(value: Json | undefined, to: Collector): FetchSettings
 
 function readDuration(value: Json | undefined, path: JsonPath, fallback: number, to: Collector): number {
   if (value === undefined) return fallback;
-  const text = to.string(value, path);
+  const text = to.string(value, path, 'with a unit, such as "4min"');
   if (text === undefined) return fallback;
   const seconds = parseDuration(text);
   // more than a year is a slip, and systemd's own arithmetic ends somewhere

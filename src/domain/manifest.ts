@@ -113,6 +113,13 @@ export interface Manifest {
   readonly partial: readonly Problem[];
   /** All problems, in the order in which they were found. */
   readonly problems: readonly Problem[];
+  /** What is allowed, and was perhaps not meant. */
+  readonly doubts: readonly Problem[];
+  /**
+   * All entries of `services`, as far as they can be read: those with problems too, which are good for nothing but
+   * to look what else is wrong with them.
+   */
+  readonly legible: readonly Service[];
 }
 
 export const defaultIdentities = ['/etc/ssh/ssh_host_ed25519_key', '/etc/ssh/ssh_host_rsa_key'];

@@ -32,27 +32,31 @@ export function parseSecretReference(text: string): SecretReferenceResult {
   const mark = text.indexOf('?');
   const parts = text.slice(5, mark < 0 ? undefined : mark).split('/');
   if (parts.length < 3 || parts.length > 4) {
+    const why =
+      parts.length === 2
+        ? ': the field is missing'
+        : parts.length > 4
+          ? ': what has "/" in its name has an id'
+          : '';
     return {
       ok: false,
-      message: `a secret reference has three or four parts, op://vault/item/[section/]field, this one has ${parts.length}`,
+      message: `a secret reference has three or four parts, op://vault/item/[section/]field, this one has ${parts.length}${why}`,
     };
   }
   const names = parts.length === 3 ? ['vault', 'item', 'field'] : ['vault', 'item', 'section', 'field'];
-  for (const [index, part] of parts.entries()) {
-    if (part.trim() === '')
-      return { ok: false, message: `the ${names[index]} part of the reference is empty` };
+  const problems = parts.flatMap((part, index): string[] => {
+    if (part.trim() === '') return [`the ${names[index]} part of the reference is empty`];
     const bad = foreign.exec(part);
-    if (bad) {
-      return {
-        ok: false,
-        message: `the ${names[index]} part of the reference has the character ${quoteName(String.fromCodePoint(part.codePointAt(bad.index) ?? 0))}, which references cannot carry; use the id instead of the name`,
-      };
-    }
-  }
+    if (!bad) return [];
+    const character = quoteName(String.fromCodePoint(part.codePointAt(bad.index) ?? 0));
+    return [
+      `the ${names[index]} part of the reference has the character ${character}, which references cannot carry; use the id instead of the name`,
+    ];
+  });
   const query = mark < 0 ? undefined : queries.find((known) => known === text.slice(mark + 1));
-  if (mark >= 0 && query === undefined) {
-    return { ok: false, message: `the query of the reference is none of ${queries.join(', ')}` };
-  }
+  if (mark >= 0 && query === undefined)
+    problems.push(`the query of the reference is none of ${queries.join(', ')}`);
+  if (problems.length > 0) return { ok: false, message: problems.join('; and ') };
   const [vault, item, third, fourth] = parts as [string, string, string, string?];
   return {
     ok: true,

@@ -46,7 +46,12 @@ export interface TemplateProblem {
 
 export type TemplateResult =
   | { readonly ok: true; readonly parts: readonly TemplatePart[] }
-  | { readonly ok: false; readonly problems: readonly TemplateProblem[] };
+  | {
+      readonly ok: false;
+      readonly problems: readonly TemplateProblem[];
+      /** What could be read nevertheless. */
+      readonly parts: readonly TemplatePart[];
+    };
 
 const opening = /\$\$?\{|\{\{/g;
 const escapedBraces = /\{\{[ \t]*"\{\{"[ \t]*\}\}/y;
@@ -95,7 +100,7 @@ export function parseTemplate(text: string): TemplateResult {
       opening.lastIndex = rest;
     } else problems.push(part);
   }
-  if (problems.length > 0) return { ok: false, problems };
+  if (problems.length > 0) return { ok: false, problems, parts };
   pushText(text.length);
   return { ok: true, parts };
 }

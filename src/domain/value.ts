@@ -7,7 +7,7 @@ export type ValuePart =
 
 export type ValueResult =
   | { readonly ok: true; readonly parts: readonly ValuePart[] }
-  | { readonly ok: false; readonly message: string };
+  | { readonly ok: false; readonly messages: readonly [string, ...string[]] };
 
 const quoted = /\{\{\s*"\{\{"\s*\}\}/y;
 
@@ -19,15 +19,16 @@ function problemOf(reference: string): string | undefined {
 
 /**
  * Parses a value of the manifest: a secret reference by itself (`op://…`), text with references in
- * `{{ … }}`, or plain text. `{{ "{{" }}` stands for two braces.
+ * `{{ … }}`, or plain text. `{{ "{{" }}` stands for two braces. Every problem is found, not only the first.
  */
 export function parseValue(text: string): ValueResult {
   if (text.startsWith('op://')) {
     const problem = problemOf(text);
-    if (problem !== undefined) return { ok: false, message: problem };
+    if (problem !== undefined) return { ok: false, messages: [problem] };
     return { ok: true, parts: [{ kind: 'reference', reference: text }] };
   }
   const parts: ValuePart[] = [];
+  const problems: string[] = [];
   let rest = 0;
   for (;;) {
     const open = text.indexOf('{{', rest);
@@ -42,16 +43,28 @@ export function parseValue(text: string): ValueResult {
       continue;
     }
     const close = text.indexOf('}}', open + 2);
-    if (close < 0)
-      return { ok: false, message: '"{{" is not closed by "}}"; write {{ "{{" }} for two braces' };
+    if (close < 0) {
+      problems.push('"{{" is not closed by "}}"; write {{ "{{" }} for two braces');
+      break;
+    }
     const reference = text.slice(open + 2, close).trim();
     const problem = problemOf(reference);
-    if (problem !== undefined) return { ok: false, message: `between "{{" and "}}": ${problem}` };
+    if (problem !== undefined) problems.push(`between "{{" and "}}": ${problem}`);
     parts.push({ kind: 'reference', reference });
     rest = close + 2;
   }
+  const [first, ...others] = problems;
+  if (first !== undefined) return { ok: false, messages: [first, ...others] };
   if (rest < text.length || parts.length === 0) parts.push({ kind: 'text', text: text.slice(rest) });
   return { ok: true, parts };
+}
+
+/**
+ * Whether a text that is taken as it stands was perhaps meant to be a reference, as `op:/a/b/c`, ` op://a/b/c` and
+ * `op://a/b/c` without braces amid other text are.
+ */
+export function looksLikeReference(text: string): boolean {
+  return /(?:^|[^A-Za-z0-9])op:\/{1,3}[^/\s]|^\s*op\/\//i.test(text);
 }
 
 /** The distinct references of some values, in order of first appearance. */

@@ -105,8 +105,10 @@ async function runEditor(path: string, directory: string): Promise<void> {
       child.once('close', resolve);
     });
     if (status !== 0) {
+      // sh(1): what cannot be executed, or is not there
+      const missing = status === 126 || status === 127;
       throw permanentFailure(
-        exitCodes.unavailable,
+        missing ? exitCodes.configuration : exitCodes.problems,
         editor.split(' ', 1)[0] ?? editor,
         `the editor ended with ${status === null ? 'a signal' : `exit code ${status}`}`,
         'nothing was changed; set EDITOR to another',

@@ -65,7 +65,8 @@ async function readFound(main: Found | undefined, fragments: readonly Found[]): 
   const fastFragments = fragments.flatMap((found) => fast(found) ?? []);
   if ((!main || fastMain) && fastFragments.length === fragments.length) {
     const manifest = readManifest(fastMain, fastFragments);
-    if (manifest.problems.length === 0) return { kind: 'read', manifest, visibleNames: [] };
+    if (manifest.problems.length + manifest.doubts.length === 0)
+      return { kind: 'read', manifest, visibleNames: [] };
   }
   // something is odd: only now load the parser that knows positions
   const { parseJsonTree } = await import('../domain/json-tree.ts');
@@ -85,7 +86,7 @@ function parseSlowly(found: Found, parseJsonTree: ParseTree): ManifestText {
   const unreadable = { file, value: undefined, locate: () => undefined };
   if ('reason' in found) return { ...unreadable, problems: [{ file, ...found.reason }] };
   try {
-    const { value, errors, locate } = parseJsonTree(found.text);
+    const { value, errors, readable, locate } = parseJsonTree(found.text);
     if (errors.some((error) => error.path === undefined)) {
       const problems = errors.map(({ position, message, path }) => ({
         file,
@@ -93,7 +94,7 @@ function parseSlowly(found: Found, parseJsonTree: ParseTree): ManifestText {
         message: path === undefined ? `not valid JSON: ${message}` : message,
         ...(path === undefined ? {} : { path }),
       }));
-      return { ...unreadable, problems };
+      return readable ? { file, value, locate, problems } : { ...unreadable, problems };
     }
     const duplicates = errors.map(({ position, message, path = [] }) => ({ position, message, path }));
     return { file, value, duplicates, locate };

@@ -1,3 +1,8 @@
+import {
+  credentialSizeHint,
+  credentialSizeProblem,
+  type SizedCredential,
+} from '../domain/credential-size.ts';
 import { environmentValueProblem, serialiseEnvironmentFile } from '../domain/environment-file.ts';
 import { exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
@@ -77,17 +82,23 @@ export async function fetchSecrets(plan: FetchPlan, world: FetchWorld): Promise<
       ];
     }),
   );
+  const given = compose(credentials, quotedProblem);
+  const contents = compose(files, quotedProblem);
+  const sizes = [...given, ...contents.filter((_, index) => plan.files[index]?.credential)].map(
+    ([id, content]): SizedCredential => ({ id, bytes: Buffer.byteLength(content) }),
+  );
+  // those that are rendered come to it when they are
+  checkCredentialSizes(sizes);
   const set: SecretSet = {
     environment: variables.length > 0 ? serialiseEnvironmentFile(variables) : undefined,
-    credentials: compose(credentials, quotedProblem),
-    files: compose(files, quotedProblem).map(([name, content], index) => ({
+    credentials: given,
+    files: contents.map(([name, content], index) => ({
       name,
       content,
       mode: plan.files[index]?.mode ?? 0o400,
     })),
-    renderValues: configs.length > 0 ? serialiseRenderValues(renderValues) : undefined,
+    renderValues: configs.length > 0 ? serialiseRenderValues(renderValues, sizes) : undefined,
   };
-  checkCredentialSize(set.credentials);
   world.write(set);
 }
 
@@ -98,7 +109,7 @@ function parseAll(values: readonly NamedValue[]): ParsedValue[] {
     throw new FailureError({
       class: 'permanent',
       exitCode: exitCodes.dataError,
-      message: `${name}: ${parsed.message}`,
+      message: `${name}: ${parsed.messages.join('; ')}`,
     });
   });
 }
@@ -132,28 +143,17 @@ export function templateFailure(template: string, problems: readonly TemplatePro
   });
 }
 
-/** systemd's limit for all credentials of a unit, names and contents together (CREDENTIALS_TOTAL_SIZE_MAX). */
-const mostCredentials = 1024 * 1024;
-
-function checkCredentialSize(credentials: readonly NamedValue[]): void {
-  let size = 0;
-  let largest: { readonly id: string; readonly bytes: number } = { id: '', bytes: 0 };
-  for (const [id, value] of credentials) {
-    const bytes = Buffer.byteLength(value);
-    size += id.length + bytes;
-    if (bytes > largest.bytes) largest = { id, bytes };
-  }
-  if (size <= mostCredentials) return;
-  throw unfit(
-    `the credentials are longer than the 1 MiB that systemd takes for one service, the longest is ${quoteName(largest.id)}`,
-  );
+/** @throws FailureError if systemd would not start the service with them */
+export function checkCredentialSizes(credentials: readonly SizedCredential[]): void {
+  const problem = credentialSizeProblem(credentials);
+  if (problem !== undefined) throw unfit(problem, credentialSizeHint);
 }
 
-function unfit(message: string): FailureError {
+function unfit(message: string, hint = 'change the value in the vault'): FailureError {
   return new FailureError({
     class: 'permanent',
     exitCode: exitCodes.dataError,
     message,
-    hint: 'change the value in the vault',
+    hint,
   });
 }

@@ -18,8 +18,8 @@ export interface FetchPlan {
   readonly timeout: number;
   readonly environment: readonly NamedValue[];
   readonly credentials: readonly NamedValue[];
-  readonly files: readonly Omit<SecretFile, 'credential'>[];
-  readonly configs: readonly Omit<ConfigFile, 'credential' | 'formatGiven'>[];
+  readonly files: readonly SecretFile[];
+  readonly configs: readonly Omit<ConfigFile, 'formatGiven'>[];
   /** Whether a group may read files. */
   readonly grouped: boolean;
   /** The directory below /run that has environment and files. */
@@ -59,6 +59,8 @@ export function readPlan(settings: Settings): { readonly fetch: FetchPlan; reado
   const named = (name: string, pattern: RegExp): NamedValue[] =>
     each(name, /^([^=]+)=(.*)$/s, (key = '', value = '') => [nameOf(name, key, pattern), value]);
 
+  const has = (setting: string, name: string): boolean => settings.get(setting)?.includes(name) ?? false;
+
   const type = one('Provider');
   if (type !== '1password' && type !== 'age-vault') throw unexpected('Provider');
   const valuesOf = each('ConfigValue', /^(\S+) ([^=]+)=(.*)$/s, (config = '', name = '', value = '') => ({
@@ -76,6 +78,7 @@ export function readPlan(settings: Settings): { readonly fetch: FetchPlan; reado
         name: nameOf('File', name, fileName),
         value,
         mode: modeOf('File', mode),
+        credential: has('FileCredential', name),
       })),
       configs: each(
         'Config',
@@ -85,6 +88,7 @@ export function readPlan(settings: Settings): { readonly fetch: FetchPlan; reado
           template: pathOf('Config', template),
           format: formatOf(format),
           mode: modeOf('Config', mode),
+          credential: has('ConfigCredential', name),
           values: valuesOf.filter(({ config }) => config === name).map(({ value }) => value),
         }),
       ),

@@ -1,3 +1,4 @@
+import type { SizedCredential } from '../domain/credential-size.ts';
 import { exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
 import type { TemplateValues } from '../domain/template.ts';
@@ -5,14 +6,27 @@ import type { TemplateValues } from '../domain/template.ts';
 /** What X-config.service puts into the templates of a service, by the name of the rendered file. */
 export type RenderValues = ReadonlyMap<string, TemplateValues>;
 
-/** The text of the file by which X-secrets.service hands them over; JSON. */
-export function serialiseRenderValues(values: RenderValues): string {
+/**
+ * The text of the file by which X-secrets.service hands them over; JSON.
+ *
+ * @param credentials what the service has as credentials already
+ */
+export function serialiseRenderValues(
+  values: RenderValues,
+  credentials: readonly SizedCredential[] = [],
+): string {
   const configs = [...values].map(([name, { names, references }]) => ({
     name,
     names: [...names],
     references: [...references],
   }));
-  return JSON.stringify({ configs });
+  return JSON.stringify({ configs, credentials });
+}
+
+/** What `serialiseRenderValues` was given as credentials; of another version of the program perhaps nothing. */
+export function parseCredentialSizes(text: string): readonly SizedCredential[] {
+  const { credentials = [] } = JSON.parse(text) as { readonly credentials?: readonly SizedCredential[] };
+  return credentials;
 }
 
 /** @throws FailureError with 75 for what another version of the program wrote */

@@ -11,6 +11,7 @@ const octal = (mode: number): string => mode.toString(8).padStart(4, '0');
  *
  * - `Environment="NAME=VALUE"`, `Credential="ID=VALUE"`, `File="MODE NAME=VALUE"`
  * - `Config="MODE FORMAT NAME=TEMPLATE"`, and for what only its template can use `ConfigValue="CONFIG NAME=VALUE"`
+ * - `FileCredential="NAME"`, `ConfigCredential="NAME"` for those that are credentials, too
  */
 export function xSecretsSettings(service: Service, context: UnitContext): Setting[] {
   const { provider, fetch } = context;
@@ -25,12 +26,15 @@ export function xSecretsSettings(service: Service, context: UnitContext): Settin
     settings.push(xSetting('RuntimeDirectory', service.runtimeDirectory));
   for (const [name, value] of service.environment) settings.push(xSetting('Environment', `${name}=${value}`));
   for (const [id, value] of service.credentials) settings.push(xSetting('Credential', `${id}=${value}`));
-  for (const { name, value, mode } of service.files)
+  for (const { name, value, mode, credential } of service.files) {
     settings.push(xSetting('File', `${octal(mode)} ${name}=${value}`));
-  for (const { name, template, format, mode, values } of service.configs) {
+    if (credential) settings.push(xSetting('FileCredential', name));
+  }
+  for (const { name, template, format, mode, values, credential } of service.configs) {
     settings.push(xSetting('Config', `${octal(mode)} ${format} ${name}=${template}`));
     for (const [variable, value] of values)
       settings.push(xSetting('ConfigValue', `${name} ${variable}=${value}`));
+    if (credential) settings.push(xSetting('ConfigCredential', name));
   }
   return settings;
 }

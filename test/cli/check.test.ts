@@ -71,7 +71,10 @@ describe('everything that is wrong is told at once', () => {
         `${manifestJson}:5:5: $.services["a b"]: "a b" is not a unit name: it has the character " "; systemd-escape gives the name to write`,
         '  5 |     "a b": {}',
         '    |     ^',
-        '2 errors, 0 warnings; 0 services without errors',
+        `${manifestJson}:5:12: $.services["a b"]: the service is given nothing (add "environment", "credentials", "files", "configs" or several)`,
+        '  5 |     "a b": {}',
+        '    |            ^',
+        '3 errors, 0 warnings; 0 services without errors',
         '',
       ].join('\n'),
     );
@@ -141,6 +144,79 @@ describe('templates', () => {
       '/etc/nowhere.yaml: the template does not exist (config "app.yaml" of "app" names it)',
     );
   });
+});
+
+describe('templates of an entry with errors are checked, too', () => {
+  const check = (entry: object, text: string) =>
+    checkRoot({
+      ...hostFiles,
+      [manifestJson]: json({
+        version: 1,
+        services: { app: { ...entry, configs: { 'app.yaml': { template } } }, 'a b': config(template) },
+      }),
+      [template]: text,
+    }).stdout;
+
+  test('with what is not declared', () => {
+    const found = check({ environment: { KEY: 1 } }, 'a: ${KEZ}\nb: ${KEY}\nc: ${KEY:-x}\n');
+    expect(found).toContain('KEY: must be a string');
+    // for each of the two entries
+    expect(found.match(/:1:4: "KEZ" is declared neither .*did you mean "KEY"/g)).toHaveLength(2);
+    expect(found.match(/:3:4: after /g)).toHaveLength(2);
+    expect(found).not.toContain('"KEY" is declared neither');
+  });
+
+  test('but not with that, where it cannot be told what is declared', () => {
+    for (const entry of [{ enviroment: { KEY: 'x' } }, { environment: ['KEY'] }]) {
+      const found = check(entry, 'a: ${KEY}\nb: ${KEY:-x}\n');
+      expect(found.match(/is declared neither/g)).toBeNull();
+      expect(found.match(/:2:4: after /g)).toHaveLength(2);
+    }
+  });
+});
+
+test('a provider that cannot be asked costs nothing of what was found', () => {
+  const check = (environment: object) => {
+    const root = temporaryTree({
+      ...hostFiles,
+      [manifestJson]: json({ version: 1, token: { file: '/token' }, services: { app: { environment } } }),
+    });
+    return unitSecrets(['check', '--online', '--root', root], { env: { OP_SERVICE_ACCOUNT_TOKEN: 'x' } });
+  };
+  const alone = check({ KEY: 'op://Home/App/key' });
+  expect(alone).toMatchObject({ exitCode: exitCodes.configuration, stderr: '' });
+  expect(alone.stdout).toContain('OP_SERVICE_ACCOUNT_TOKEN: this is not a service account token');
+  const both = check({ KEY: 'op://Home/App/key', OTHER: 1 });
+  expect(both.exitCode).toBe(exitCodes.problems);
+  expect(both.stdout).toContain('OTHER: must be a string');
+  expect(both.stdout).toContain('OP_SERVICE_ACCOUNT_TOKEN: this is not a service account token');
+});
+
+test('with settings that are wrong nobody is asked, which is told', () => {
+  const { exitCode, stdout } = checkRoot(
+    { ...hostFiles, [manifestJson]: json({ version: 1, token: {}, services: { app } }) },
+    '--online',
+  );
+  expect(exitCode).toBe(exitCodes.problems);
+  expect(stdout).toContain('the provider was not asked about the references (correct the errors first)');
+});
+
+test('all files that are not there are told', () => {
+  const { exitCode, stderr } = unitSecrets(['check', '/nowhere/a.json', '/nowhere/b.json']);
+  expect(exitCode).toBe(exitCodes.noInput);
+  expect(stderr).toBe('/nowhere/a.json: does not exist\n/nowhere/b.json: does not exist\n');
+});
+
+test('below a root, files of this machine are not looked at', () => {
+  const { stdout } = checkRoot({
+    '/etc/unit-secrets/1password-token.age': 'x',
+    [manifestJson]: json({
+      version: 1,
+      token: { age: '/x.age', identity: '/etc/passwd' },
+      services: { app },
+    }),
+  });
+  expect(stdout).toContain('warning: /etc/passwd: the private key is missing');
 });
 
 describe('files of a checkout', () => {

@@ -42,11 +42,29 @@ describe('what the command line does not know ends with 64 and a hint', () => {
     });
   });
 
+  test.each([
+    [['help', 'foo'], 'foo', ''],
+    [['help', 'chekc'], 'chekc', '(Did you mean check?)\n'],
+    [['help', 'token', 'sael'], 'sael', '(Did you mean seal?)\n'],
+    [['help', 'check', 'chekc'], 'chekc', ''],
+    [['chekc', '--help'], 'chekc', '(Did you mean check?)\n'],
+  ])('%j', (args, name, suggestion) => {
+    expect(unitSecrets(args)).toEqual({
+      exitCode: exitCodes.usage,
+      stdout: '',
+      stderr: `unit-secrets: unknown command '${name}'\n${suggestion}${hint}`,
+    });
+  });
+
   test.each([[[]], [['token']]])('no command in %j, with the help on stderr', (args) => {
     const { exitCode, stdout, stderr } = unitSecrets(args);
     expect({ exitCode, stdout }).toEqual({ exitCode: exitCodes.usage, stdout: '' });
     expect(stderr).toMatch(/^Usage: unit-secrets /);
   });
+});
+
+test('help of a command of a command is its own', () => {
+  expect(unitSecrets(['help', 'token', 'seal'])).toEqual(unitSecrets(['token', 'seal', '--help']));
 });
 
 test('every command has help, which says what the command does', () => {
@@ -59,14 +77,18 @@ test('every command has help, which says what the command does', () => {
   }
 });
 
-test.each([[['--help']], [['-h']], [['help']], [['generate', '--help']], [['help', 'generate']]])(
-  '%j prints help on stdout',
-  (args) => {
-    const { exitCode, stdout, stderr } = unitSecrets(args);
-    expect({ exitCode, stderr }).toEqual({ exitCode: exitCodes.ok, stderr: '' });
-    expect(stdout).toMatch(/^Usage: unit-secrets /);
-  },
-);
+test.each([
+  [['--help']],
+  [['-h']],
+  [['help']],
+  [['generate', '--help']],
+  [['help', 'generate']],
+  [['help', 'help']],
+])('%j prints help on stdout', (args) => {
+  const { exitCode, stdout, stderr } = unitSecrets(args);
+  expect({ exitCode, stderr }).toEqual({ exitCode: exitCodes.ok, stderr: '' });
+  expect(stdout).toMatch(/^Usage: unit-secrets /);
+});
 
 test.each(['--version', '-V'])('%s prints the version', (option) => {
   expect(unitSecrets([option])).toMatchObject({

@@ -20,7 +20,7 @@ const commands = allCommands(describeCommands(program));
 function machine(): string {
   return temporaryTree(
     Object.fromEntries(
-      ['litellm', 'backup@nas', 'odd:name', 'two\\x2dwords'].flatMap((name) => [
+      ['litellm', 'backup@nas', 'backup@', 'odd:name', 'two\\x2dwords'].flatMap((name) => [
         [`/run/systemd/generator/${name}.service.d/50-unit-secrets.conf`, ''],
         [`/run/systemd/generator/${name}-secrets.service`, ''],
         ['/run/systemd/generator/other.service.d/10-other.conf', ''],

@@ -101,7 +101,7 @@ describe('what cannot be fetched', () => {
     const { exitCode, stderr } = unitSecrets(['fetch', 'app', '--root', root]);
     expect(exitCode).toBe(exitCodes.configuration);
     expect(stderr.split('\n')).toEqual([
-      `${manifestPath}:1:52: $.services.app.environment.A: must be a string, this is a number`,
+      `${manifestPath}:1:52: $.services.app.environment.A: must be a string, this is a number (put it in double quotes)`,
       expect.stringContaining(`${manifestPath}:1:58: $.services.app.environment.B: a secret reference has`),
       'app.service is kept down',
       '',

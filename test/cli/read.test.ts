@@ -89,7 +89,7 @@ describe('read, from 1Password', () => {
       stderr: expect.stringContaining('three or four parts'),
     });
     const noToken = await read([reference, '--root', root], { OP_SERVICE_ACCOUNT_TOKEN: 'Hunter2' });
-    expect(noToken.exitCode).toBe(exitCodes.dataError);
+    expect(noToken.exitCode).toBe(exitCodes.configuration);
     expect(noToken.stderr).toMatch(/^OP_SERVICE_ACCOUNT_TOKEN: this is not a service account token \(/);
     const none = await read([reference, '--root', root]);
     expect(none.exitCode).toBe(process.geteuid?.() === 0 ? exitCodes.noInput : exitCodes.noPermission);

@@ -55,6 +55,26 @@ const holds = (root: string): boolean[] => asserted(root).map((path) => existsSy
 const configs = { 'app.yaml': { template: '/t.yaml' } };
 const environment = { KEY: 'a: "b" # c' };
 
+test('what is rendered as a credential counts with the others, and nothing is installed that systemd would not take', async () => {
+  const root = await machine(
+    {
+      environment,
+      credentials: { 'tls.key': 'x'.repeat(600_000) },
+      configs: { 'app.yaml': { template: '/t.yaml', credential: true }, 'own.yaml': { template: '/t.yaml' } },
+    },
+    { '/t.yaml': `a: ${'y'.repeat(400_000)}\n` },
+  );
+  expectDone(root, 'fetch', 'render');
+  const before = held(root, 'unit-secrets/config/app');
+  writeFileSync(join(root, 't.yaml'), `a: ${'y'.repeat(600_000)}\n`);
+  expect(run(root, 'render')).toMatchObject({
+    exitCode: exitCodes.dataError,
+    stderr:
+      'all credentials together have 1200019 bytes, more than the 1 MiB that systemd takes for one service: "app.yaml" has 600004, "tls.key" has 600000 (shorten them, or give the service files without "credential", which have no such limit)\n',
+  });
+  expect(held(root, 'unit-secrets/config/app')).toEqual(before);
+});
+
 describe('render', () => {
   test('puts the values into the templates, escaped for their places, with marker and mode', async () => {
     const root = await machine(

@@ -265,7 +265,7 @@ describe('token check', () => {
     expect(check(root)).toMatchObject({ exitCode: 0, stdout: expect.not.stringContaining('opened by') });
     writeFileSync(join(root, 'etc/token'), 'Hunter2');
     expect(check(root)).toMatchObject({
-      exitCode: exitCodes.dataError,
+      exitCode: exitCodes.configuration,
       stderr: expect.stringMatching(/^\S+\/etc\/token: this is not a service account token/),
     });
   });

@@ -71,9 +71,9 @@ describe('token open', () => {
 
   test.each([
     ['that is not there', undefined, exitCodes.noInput, /^the token file .*\/run\/agenix\/t is missing/],
-    ['that is empty', '', exitCodes.dataError, /^\/run\/agenix\/t does not hold a service account token/],
-    ['with something else', 'Hunter2', exitCodes.dataError, /^\/run\/agenix\/t does not hold/],
-    ['of two lines', `${token}\nHunter2`, exitCodes.dataError, /^\/run\/agenix\/t does not hold/],
+    ['that is empty', '', exitCodes.configuration, /^\/run\/agenix\/t does not hold a service account token/],
+    ['with something else', 'Hunter2', exitCodes.configuration, /^\/run\/agenix\/t does not hold/],
+    ['of two lines', `${token}\nHunter2`, exitCodes.configuration, /^\/run\/agenix\/t does not hold/],
   ])('refuses a file %s and keeps the token that it had', async (_, content, exitCode, message) => {
     const root = await machine(content);
     mkdirSync(join(root, paths.token, '..'), { recursive: true });

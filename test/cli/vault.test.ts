@@ -313,6 +313,13 @@ describe('edit', () => {
     vault(root, 'init');
     set(root, 'op://v/i/f', 'Hunter2');
     const before = readFileSync(join(root, vaultFile));
+    expect(
+      unitSecrets(['vault', 'edit', '--root', root], { env: { EDITOR: '/nowhere/editor' } }),
+    ).toMatchObject({
+      exitCode: exitCodes.configuration,
+      stderr: expect.stringContaining('/nowhere/editor: the editor ended with exit code 127'),
+    });
+    expect(edit(root, 'exit 1').exitCode).toBe(exitCodes.problems);
     for (const [script, message] of [
       ['exit 3', 'the editor ended with exit code 3'],
       ['kill -9 $$', 'the editor ended with exit code 137'],

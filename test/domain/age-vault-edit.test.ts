@@ -56,7 +56,7 @@ describe('set', () => {
     [
       {},
       'op://v/i',
-      '"op://v/i": a secret reference has three or four parts, op://vault/item/[section/]field, this one has 2',
+      '"op://v/i": a secret reference has three or four parts, op://vault/item/[section/]field, this one has 2: the field is missing',
     ],
   ])('in %j, %s', (content, reference, expected) => {
     expect(after(content, reference, 'x')).toEqual(expected);

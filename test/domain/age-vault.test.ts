@@ -56,8 +56,11 @@ describe('the format', () => {
     ],
     ['{"v": {"i": {"s": {"f": null}}}}', `${file}:1:25: $.v.i.s.f: must be a string, this is null`],
     ['{"v": {"i": {"s": {"t": {}}}}}', `${file}:1:25: $.v.i.s.t: must be a string, this is an object`],
-    ['{"v": {"i": {"f": "1", "f": "2"}}}', `${file}:1:24: $.v.i.f: this member is given twice`],
-    ['{"v": {}, "v": {}}', `${file}:1:11: $.v: this member is given twice`],
+    [
+      '{"v": {"i": {"f": "1", "f": "2"}}}',
+      `${file}:1:24: $.v.i.f: this member is given twice: keep one of them`,
+    ],
+    ['{"v": {}, "v": {}}', `${file}:1:11: $.v: this member is given twice: keep one of them`],
     [
       '{"v": {"a b": 1}}',
       `${file}:1:15: $.v["a b"]: an item must be an object of fields and sections, this is a number`,

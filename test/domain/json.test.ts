@@ -89,8 +89,16 @@ test('a member given twice is an error where it stands the second time, and the 
   const tree = parseJsonTree('{\n "a": 1,\n "b": {"c": 2, "c": 3, "\\u0063": 4}\n}');
   expect(tree.value).toEqual({ a: 1, b: { c: 2 } });
   expect(tree.errors).toEqual([
-    { position: { line: 3, column: 16 }, path: ['b', 'c'], message: 'this member is given twice' },
-    { position: { line: 3, column: 24 }, path: ['b', 'c'], message: 'this member is given twice' },
+    {
+      position: { line: 3, column: 16 },
+      path: ['b', 'c'],
+      message: 'this member is given twice: keep one of them',
+    },
+    {
+      position: { line: 3, column: 24 },
+      path: ['b', 'c'],
+      message: 'this member is given twice: keep one of them',
+    },
   ]);
 });
 

@@ -2,12 +2,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { schemaText } from '../../src/cli/schema.ts';
+import { fragmentSchemaText, schemaText } from '../../src/cli/schema.ts';
 import { parseDuration } from '../../src/domain/duration.ts';
 import type { Json } from '../../src/domain/json-text.ts';
+import { readManifest } from '../../src/domain/manifest-reader.ts';
 import { manifestSchema } from '../../src/domain/manifest-schema.ts';
 import { appWith, manifest, oddText, read, value } from '../support/manifests.ts';
-import { schemaAccepts } from '../support/schema.ts';
+import { fragmentSchemaAccepts, schemaAccepts } from '../support/schema.ts';
 import { wrong } from '../support/wrong-manifests.ts';
 
 /** What only the program can tell, as the schema's comment says. */
@@ -274,9 +275,38 @@ describe('the JSON Schema', () => {
     expect(described.size).toBeGreaterThan(40);
   });
 
+  test('of a fragment accepts what the program accepts below manifest.d', () => {
+    const entry = { environment: { A: 'op://v/i/f' } };
+    const fragments: readonly (readonly [Json, boolean])[] = [
+      [{}, true],
+      [{ services: { app: entry } }, true],
+      [{ $schema: 'x', version: 1, sshKeys: { me: { privateKey: 'op://v/i/f' } } }, true],
+      [{ version: 2 }, false],
+      [{ services: { 'a b': entry } }, false],
+      [{ services: { app: { enviroment: {} } } }, false],
+      [{ service: {} }, false],
+      [{ provider: { type: '1password' } }, false],
+      [{ token: { file: '/t' } }, false],
+      [{ fetch: {} }, false],
+      [[], false],
+    ];
+    for (const [value, accepted] of fragments) {
+      const text = { file: 'x.json', value, locate: () => undefined };
+      expect({ value, accepted: readManifest(undefined, [text]).problems.length === 0 }).toEqual({
+        value,
+        accepted,
+      });
+      expect({ value, accepted: fragmentSchemaAccepts(value) }).toEqual({ value, accepted });
+    }
+    // which that of the manifest does not
+    expect(schemaAccepts({ services: { app: entry } })).toBe(false);
+  });
+
   test('is the published one', () => {
     const path = join(import.meta.dirname, '../../schema/manifest.schema.json');
     expect(readFileSync(path, 'utf8')).toBe(schemaText());
+    const ofFragment = join(import.meta.dirname, '../../schema/fragment.schema.json');
+    expect(readFileSync(ofFragment, 'utf8')).toBe(fragmentSchemaText());
   });
 });
 

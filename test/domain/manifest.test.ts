@@ -29,6 +29,8 @@ test('what a manifest does not say has the documented defaults', () => {
     general: [],
     partial: [],
     problems: [],
+    doubts: [],
+    legible: [],
   });
 });
 

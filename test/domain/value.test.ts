@@ -5,7 +5,7 @@ import { literally, oddText, reference } from '../support/manifests.ts';
 
 function parts(text: string): readonly ValuePart[] {
   const result = parseValue(text);
-  if (!result.ok) throw new Error(result.message);
+  if (!result.ok) throw new Error(result.messages[0]);
   return result.parts;
 }
 

@@ -51,7 +51,10 @@ test('a manifest in order is read in the same way however it is laid out', async
       for (const text of [dense, JSON.stringify(whole, undefined, 2), slow]) {
         writeFileSync(join(root, manifestPath), text);
         const source = await readFrom(root);
-        results.push(source.kind === 'read' ? source.manifest : messages(source));
+        if (source.kind === 'missing') expect.fail('is missing');
+        // doubts have places
+        const { doubts, ...read } = source.manifest;
+        results.push({ ...read, doubts: doubts.map(({ path }) => path) });
       }
       expect(results[1]).toEqual(results[0]);
       expect(results[2]).toEqual(results[0]);

@@ -113,8 +113,8 @@ describe('credentials and files', () => {
         ['plain', 'x'],
       ],
       files: [
-        { name: 'repo.key', value: 'op://v/i/c', mode: 0o440 },
-        { name: 'empty', value: '', mode: 0o400 },
+        { name: 'repo.key', value: 'op://v/i/c', mode: 0o440, credential: false },
+        { name: 'empty', value: '', mode: 0o400, credential: false },
       ],
     },
   );
@@ -144,7 +144,10 @@ describe('credentials and files', () => {
     const world = fakeWorld([() => ({ ok: true, value: odd })]);
     const plans = planWith(
       {},
-      { credentials: [['c', 'op://v/i/c']], files: [{ name: 'f', value: 'op://v/i/f', mode: 0o400 }] },
+      {
+        credentials: [['c', 'op://v/i/c']],
+        files: [{ name: 'f', value: 'op://v/i/f', mode: 0o400, credential: false }],
+      },
     );
     await fetchSecrets(plans, world);
     expect(world.written[0]?.credentials).toEqual([['c', odd]]);
@@ -157,7 +160,10 @@ describe('credentials and files', () => {
   ])('with %s are refused by their names', async (_, value, message) => {
     const world = (): FakeWorld => fakeWorld([() => ({ ok: true, value })]);
     const credential = planWith({}, { credentials: [['tls.key', 'op://v/i/c']] });
-    const file = planWith({}, { files: [{ name: 'repo.key', value: 'op://v/i/f', mode: 0o400 }] });
+    const file = planWith(
+      {},
+      { files: [{ name: 'repo.key', value: 'op://v/i/f', mode: 0o400, credential: false }] },
+    );
     expect((await failure(world(), credential)).message).toBe(`the value of "tls.key" ${message}`);
     expect(await failure(world(), file)).toEqual({
       class: 'permanent',
@@ -179,13 +185,42 @@ describe('credentials and files', () => {
       return;
     }
     expect((await failure(world, one)).message).toBe(
-      'the credentials are longer than the 1 MiB that systemd takes for one service, the longest is "a"',
+      'all credentials together have 1048577 bytes, more than the 1 MiB that systemd takes for one service: "a" has 1048576',
     );
+  });
+
+  test('files that are credentials, too, count with them, those that are none do not', async () => {
+    const half = 'x'.repeat(600_000);
+    const fetchWithFile = async (credential: boolean): Promise<FakeWorld> => {
+      const world = fakeWorld([() => ({ ok: true, value: half })]);
+      const files = [{ name: 'big.key', value: 'op://v/i/f', mode: 0o400, credential }];
+      await fetchSecrets(planWith({}, { credentials: [['a', 'op://v/i/c']], files }), world);
+      return world;
+    };
+    expect((await fetchWithFile(false)).written).toHaveLength(1);
+    await expect(fetchWithFile(true)).rejects.toThrow(
+      'all credentials together have 1200008 bytes, more than the 1 MiB that systemd takes for one service: "a" has 600000, "big.key" has 600000',
+    );
+  });
+
+  test('of many that are too long the longest are named', async () => {
+    const world = fakeWorld([() => ({ ok: true, value: 'x'.repeat(200_000) })]);
+    const credentials = Array.from({ length: 7 }, (_, index) => [`c${index}`, 'op://v/i/c'] as const);
+    const { message } = await failure(world, planWith({}, { credentials }));
+    expect(message).toMatch(/: "c0" has 200000, .*"c4" has 200000, and 2 more$/);
+    expect(world.written).toEqual([]);
   });
 });
 
 describe('configs', () => {
-  const config = { name: 'app.yaml', template: '/t.yaml', format: 'yaml', values: [], mode: 0o640 } as const;
+  const config = {
+    name: 'app.yaml',
+    template: '/t.yaml',
+    format: 'yaml',
+    values: [],
+    mode: 0o640,
+    credential: false,
+  } as const;
   const withConfig = (environment: Readonly<Record<string, string>>, more: object = {}): FetchPlan =>
     planWith(environment, { configs: [{ ...config, ...more }] });
 
@@ -240,7 +275,7 @@ describe('configs', () => {
     [
       'a bad reference',
       'x: {{ op://v/i }}',
-      '/t.yaml:1:4: between "{{" and "}}": a secret reference has three or four parts, op://vault/item/[section/]field, this one has 2; write {{ "{{" }} for two braces',
+      '/t.yaml:1:4: between "{{" and "}}": a secret reference has three or four parts, op://vault/item/[section/]field, this one has 2: the field is missing; write {{ "{{" }} for two braces',
     ],
   ])('with %s ask nobody, and name the place', async (_, text, message) => {
     const world = fakeWorld([secret], { templates: { '/t.yaml': text } });

@@ -17,6 +17,8 @@ const written = {
   Credential: ['tls.key=op://v/i/k', 'b=a=\nb'],
   File: ['0440 repo.key=op://v/i/r', '0400 x= '],
   Config: ['0640 yaml config.yaml=/etc/a b=c.yaml', '0400 text z=/z'],
+  FileCredential: ['repo.key'],
+  ConfigCredential: ['z'],
   ConfigValue: ['config.yaml PORT=80', 'config.yaml NAME=a b=\n', 'z PORT=81'],
 };
 
@@ -43,8 +45,8 @@ test('the settings of a unit are its plan', () => {
         ['b', 'a=\nb'],
       ],
       files: [
-        { name: 'repo.key', value: 'op://v/i/r', mode: 0o440 },
-        { name: 'x', value: ' ', mode: 0o400 },
+        { name: 'repo.key', value: 'op://v/i/r', mode: 0o440, credential: true },
+        { name: 'x', value: ' ', mode: 0o400, credential: false },
       ],
       configs: [
         {
@@ -56,8 +58,16 @@ test('the settings of a unit are its plan', () => {
             ['PORT', '80'],
             ['NAME', 'a b=\n'],
           ],
+          credential: false,
         },
-        { name: 'z', template: '/z', format: 'text', mode: 0o400, values: [['PORT', '81']] },
+        {
+          name: 'z',
+          template: '/z',
+          format: 'text',
+          mode: 0o400,
+          values: [['PORT', '81']],
+          credential: true,
+        },
       ],
       grouped: false,
       runtimeDirectory: undefined,
@@ -103,8 +113,8 @@ test('what the generator writes for a service is what its fetcher reads', () => 
             timeout,
             environment: service.environment,
             credentials: service.credentials,
-            files: service.files.map(({ credential: _, ...file }) => file),
-            configs: service.configs.map(({ credential: _, formatGiven: __, ...config }) => config),
+            files: service.files,
+            configs: service.configs.map(({ formatGiven: _, ...config }) => config),
             grouped: service.group !== undefined,
             runtimeDirectory: service.runtimeDirectory,
           },

@@ -92,7 +92,8 @@ function valueProblem(random: Random, reference: string, findings: Findings): st
   const parsed = parseValue(text);
   if (!parsed.ok) {
     findings.count('values refused');
-    return isOneLine(parsed.message) ? undefined : `message of a value: ${parsed.message}`;
+    const bad = parsed.messages.find((message) => !isOneLine(message));
+    return bad === undefined ? undefined : `message of a value: ${bad}`;
   }
   findings.count('values');
   const references = referencesOf([parsed.parts]);

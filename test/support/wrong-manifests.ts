@@ -36,17 +36,12 @@ const tooLong = 'x'.repeat(256);
 const notJson: readonly WrongManifest[] = [
   one('an empty file', '', '1:1: not valid JSON: the file is empty'),
   one('a file of blanks', ' \n\t', '1:1: not valid JSON: the file is empty'),
-  one(
-    'words',
-    'version: 1',
-    '1:1: not valid JSON: this is not a JSON value',
-    '1:8: not valid JSON: a value is expected here',
-  ),
+  one('words', 'version: 1', '1:1: not valid JSON: this is not a JSON value'),
   one('a comment', '{\n  // the version\n  "version": 1\n}', '2:3: not valid JSON: JSON has no comments'),
   one(
     'a comma too many',
     '{\n  "version": 1,\n}',
-    '3:1: not valid JSON: a member name in double quotes is expected here',
+    '2:15: not valid JSON: JSON has no comma behind the last member or element',
   ),
   one(
     'a comma too few',
@@ -73,19 +68,68 @@ const notJson: readonly WrongManifest[] = [
     'a file cut off in a string',
     '{\n  "version": 1,\n  "services": {"app": {"environment": {"A": "op://',
     '3:45: not valid JSON: this string is not closed',
-    '3:51: not valid JSON: a closing brace "}" is expected here',
+    '3:51: not valid JSON: the file ends here, and a closing brace "}" is missing',
   ),
   one(
     'a file cut off after a member',
     '{\r\n  "version": 1',
-    '2:15: not valid JSON: a closing brace "}" is expected here',
+    '2:15: not valid JSON: the file ends here, and a closing brace "}" is missing',
+  ),
+  one('a name without quotes', '{version: 1}', '1:2: not valid JSON: this is not a JSON value'),
+];
+
+const nearlyJson: readonly WrongManifest[] = [
+  one(
+    'several things from other formats, and what else is wrong',
+    "\ufeff{\n  'version': 1\n}",
+    '1:1: not valid JSON: the file begins with a byte order mark, which JSON does not have',
+    '2:3: not valid JSON: a string stands in double quotes',
   ),
   one(
-    'a name without quotes',
-    '{version: 1}',
-    '1:2: not valid JSON: this is not a JSON value',
-    '1:9: not valid JSON: a member name in double quotes is expected here',
-    '1:12: not valid JSON: a value is expected here',
+    'a comment, and an entry that is wrong',
+    '{\n  "version": 1, // yes\n  "services": {"app": {"environmet": {}},}\n}',
+    '2:17: not valid JSON: JSON has no comments',
+    '3:41: not valid JSON: JSON has no comma behind the last member or element',
+    '3:24: $.services.app.environmet: unknown member "environmet" (did you mean "environment"?)',
+  ),
+  one(
+    'a comma too many in a list',
+    member('token', '{"age":"/a","identity":["/b",]}'),
+    '1:50: not valid JSON: JSON has no comma behind the last member or element',
+  ),
+];
+
+const manyFaults: readonly WrongManifest[] = [
+  one(
+    'two bad references in one value',
+    valued('"{{ op://a }}{{ op://b }}{{"'),
+    '1:52: $.services.app.environment.A: between "{{" and "}}": a secret reference has three or four parts, op://vault/item/[section/]field, this one has 1',
+    '1:52: $.services.app.environment.A: between "{{" and "}}": a secret reference has three or four parts, op://vault/item/[section/]field, this one has 1',
+    '1:52: $.services.app.environment.A: "{{" is not closed by "}}"; write {{ "{{" }} for two braces',
+  ),
+  one(
+    'several faults in one reference',
+    valued('"op://v+/i/?x"'),
+    '1:52: $.services.app.environment.A: the vault part of the reference has the character "+", which references cannot carry; use the id instead of the name; and the field part of the reference is empty; and the query of the reference is none of attribute=otp, attribute=totp, ssh-format=openssh',
+  ),
+  one(
+    'a token in two places that are wrong',
+    member('token', '{"age":"a","file":"b"}'),
+    '1:22: $.token: says both "age" and "file" (keep the one where the token is)',
+    '1:40: $.token.file: must be an absolute path without ".." and control characters',
+    '1:29: $.token.age: must be an absolute path without ".." and control characters',
+  ),
+  one(
+    'a misspelt place of the token',
+    member('token', '{"flie":"/b"}'),
+    '1:23: $.token.flie: unknown member "flie" (did you mean "file"?)',
+  ),
+  one(
+    'an entry that is wrong in name and content',
+    member('services', '{"a b":{"environment":{"A":1},"modes":{}}}'),
+    '1:26: $.services["a b"]: "a b" is not a unit name: it has the character " "; systemd-escape gives the name to write',
+    '1:55: $.services["a b"].modes: unknown member "modes" (known are "environment", "credentials", "files", "configs", "group", "dynamicUser", "runtimeDirectory")',
+    '1:52: $.services["a b"].environment.A: must be a string, this is a number (put it in double quotes)',
   ),
 ];
 
@@ -93,8 +137,16 @@ const shapes: readonly WrongManifest[] = [
   one('an array', '[]', '1:1: $: the manifest must be an object, this is an array'),
   one('null', 'null', '1:1: $: the manifest must be an object, this is null'),
   one('no version', '{}', '1:1: $: the member "version" is missing (add "version": 1)'),
-  one('another version', '{"version":2}', '1:12: $.version: the version must be the number 1'),
-  one('a version in quotes', '{"version":"1"}', '1:12: $.version: the version must be the number 1'),
+  one(
+    'another version',
+    '{"version":2}',
+    '1:12: $.version: the version must be the number 1 (write "version": 1)',
+  ),
+  one(
+    'a version in quotes',
+    '{"version":"1"}',
+    '1:12: $.version: the version must be the number 1 (write "version": 1)',
+  ),
   one(
     'a misspelt member',
     member('service', '{}'),
@@ -118,7 +170,7 @@ const shapes: readonly WrongManifest[] = [
   one(
     'a provider that is text',
     member('provider', '"1password"'),
-    '1:25: $.provider: must be an object, this is a string',
+    '1:25: $.provider: must be an object, this is a string (such as {"type": "1password"})',
   ),
   one(
     'a provider without a type',
@@ -138,7 +190,7 @@ const shapes: readonly WrongManifest[] = [
   one(
     'a provider whose type is a number',
     member('provider', '{"type":1}'),
-    '1:33: $.provider.type: must be a string, this is a number',
+    '1:33: $.provider.type: must be a string, this is a number (known are "1password", "age-vault")',
   ),
   one(
     'a provider with a member of another',
@@ -163,7 +215,7 @@ const shapes: readonly WrongManifest[] = [
   one(
     'a token that is text',
     member('token', '"/etc/token"'),
-    '1:22: $.token: must be an object, this is a string',
+    '1:22: $.token: must be an object, this is a string ({"age": PATH}, {"file": PATH} or {"credential": ID})',
   ),
   one(
     'a token without a place',
@@ -248,12 +300,12 @@ const shapes: readonly WrongManifest[] = [
   one(
     'tries in quotes',
     member('fetch', '{"tries":"12"}'),
-    '1:31: $.fetch.tries: must be a whole number from 1 to 100',
+    '1:31: $.fetch.tries: must be a whole number from 1 to 100 (without quotes)',
   ),
   one(
     'a timeout as a number',
     member('fetch', '{"timeout":240}'),
-    '1:33: $.fetch.timeout: must be a string, this is a number',
+    '1:33: $.fetch.timeout: must be a string, this is a number (with a unit, such as "4min")',
   ),
   one(
     'a timeout in unknown units',
@@ -370,7 +422,7 @@ const services: readonly WrongManifest[] = [
   one(
     'a service that is text',
     member('services', '{"app":"x"}'),
-    '1:32: $.services.app: must be an object, this is a string',
+    '1:32: $.services.app: must be an object, this is a string (such as {"environment": {NAME: REFERENCE}})',
   ),
   one(
     'a service that is given nothing',
@@ -390,7 +442,7 @@ const services: readonly WrongManifest[] = [
   one(
     'a variable with a dash',
     member('services', '{"app":{"environment":{"A-B":"x"}}}'),
-    '1:48: $.services.app.environment["A-B"]: "A-B" is not the name of an environment variable (letters, digits and "_", not beginning with a digit)',
+    '1:48: $.services.app.environment["A-B"]: "A-B" is not the name of an environment variable (letters, digits and "_", not beginning with a digit: "A_B" would be one)',
   ),
   one(
     'a variable with an empty name',
@@ -405,7 +457,7 @@ const services: readonly WrongManifest[] = [
   one(
     'a value that is a number',
     valued('5432'),
-    '1:52: $.services.app.environment.A: must be a string, this is a number',
+    '1:52: $.services.app.environment.A: must be a string, this is a number (put it in double quotes)',
   ),
   one(
     'a value that is null',
@@ -455,10 +507,11 @@ const services: readonly WrongManifest[] = [
   one(
     'several errors at once',
     member('services', '{"a":{"environment":{"A":1,"B":"op://x"}},"b c":{},"d":[]}'),
-    '1:50: $.services.a.environment.A: must be a string, this is a number',
+    '1:50: $.services.a.environment.A: must be a string, this is a number (put it in double quotes)',
     '1:56: $.services.a.environment.B: a secret reference has three or four parts, op://vault/item/[section/]field, this one has 1',
     '1:67: $.services["b c"]: "b c" is not a unit name: it has the character " "; systemd-escape gives the name to write',
-    '1:80: $.services.d: must be an object, this is an array',
+    '1:73: $.services["b c"]: the service is given nothing (add "environment", "credentials", "files", "configs" or several)',
+    '1:80: $.services.d: must be an object, this is an array (such as {"environment": {NAME: REFERENCE}})',
   ),
 ];
 
@@ -471,12 +524,12 @@ const references: readonly WrongManifest[] = [
   [
     'of two parts',
     'op://vault/item',
-    'a secret reference has three or four parts, op://vault/item/[section/]field, this one has 2',
+    'a secret reference has three or four parts, op://vault/item/[section/]field, this one has 2: the field is missing',
   ],
   [
     'of five parts',
     'op://a/b/c/d/e',
-    'a secret reference has three or four parts, op://vault/item/[section/]field, this one has 5',
+    'a secret reference has three or four parts, op://vault/item/[section/]field, this one has 5: what has "/" in its name has an id',
   ],
   ['with an empty vault', 'op:///item/field', 'the vault part of the reference is empty'],
   ['with a blank item', 'op://vault/ /field', 'the item part of the reference is empty'],
@@ -526,7 +579,7 @@ const references: readonly WrongManifest[] = [
   [
     'with a bad reference in braces',
     'x{{ op://a/b }}',
-    'between "{{" and "}}": a secret reference has three or four parts, op://vault/item/[section/]field, this one has 2',
+    'between "{{" and "}}": a secret reference has three or four parts, op://vault/item/[section/]field, this one has 2: the field is missing',
   ],
 ].map(([what = '', text = '', message = '']) =>
   one(`a value ${what}`, valued(JSON.stringify(text)), `1:52: $.services.app.environment.A: ${message}`),
@@ -536,22 +589,22 @@ const twice: readonly WrongManifest[] = [
   untold(
     'a member given twice',
     '{\n  "version": 1,\n  "version": 1\n}',
-    '3:3: $.version: this member is given twice',
+    '3:3: $.version: this member is given twice: keep one of them',
   ),
   untold(
     'a service given twice',
     member('services', '{"a":{"environment":{}},"a":{"environment":{}}}'),
-    '1:49: $.services.a: this member is given twice',
+    '1:49: $.services.a: this member is given twice: keep one of them',
   ),
   untold(
     'a variable given twice',
     valued('"x","A":"y"'),
-    '1:56: $.services.app.environment.A: this member is given twice',
+    '1:56: $.services.app.environment.A: this member is given twice: keep one of them',
   ),
   untold(
     'a variable given twice, once with an escape',
     valued('"x","\\u0041":"y"'),
-    '1:56: $.services.app.environment.A: this member is given twice',
+    '1:56: $.services.app.environment.A: this member is given twice: keep one of them',
   ),
 ];
 
@@ -707,7 +760,7 @@ const deliveries: readonly WrongManifest[] = [
   one(
     'a file with a mode that is a number',
     app('{"files":{"key":{"value":"x","mode":400}}}'),
-    '1:68: $.services.app.files.key.mode: must be a string, this is a number',
+    '1:68: $.services.app.files.key.mode: must be a string, this is a number (in octal digits, such as "0400")',
   ),
   one(
     'a file whose credential is text',
@@ -767,12 +820,12 @@ const deliveries: readonly WrongManifest[] = [
   one(
     'a config with a value that no template can name',
     app('{"configs":{"a":{"template":"/a","values":{"db-port":"1"}}}}'),
-    '1:75: $.services.app.configs.a.values["db-port"]: "db-port" is not a name that a template can use (letters, digits and "_", not beginning with a digit)',
+    '1:75: $.services.app.configs.a.values["db-port"]: "db-port" is not a name that a template can use (letters, digits and "_", not beginning with a digit: "db_port" would be one)',
   ),
   one(
     'a config with a value that is a number',
     app('{"configs":{"a":{"template":"/a","values":{"PORT":80}}}}'),
-    '1:82: $.services.app.configs.a.values.PORT: must be a string, this is a number',
+    '1:82: $.services.app.configs.a.values.PORT: must be a string, this is a number (put it in double quotes)',
   ),
   one(
     'a config that is wider than 0640',
@@ -787,7 +840,7 @@ const deliveries: readonly WrongManifest[] = [
   one(
     'a group that is a number',
     app('{"files":{},"group":100}'),
-    '1:52: $.services.app.group: must be a string, this is a number',
+    '1:52: $.services.app.group: must be a string, this is a number (its name, not its number)',
   ),
   one(
     'a group by its number',
@@ -867,7 +920,7 @@ const deliveries: readonly WrongManifest[] = [
   one(
     'a way of fetching that is a boolean',
     app('{"environment":{},"dynamicUser":true}'),
-    '1:64: $.services.app.dynamicUser: must be a string, this is a boolean',
+    '1:64: $.services.app.dynamicUser: must be a string, this is a boolean (known are "inline")',
   ),
   one(
     'an inline service with credentials',
@@ -1033,12 +1086,14 @@ const sshKeys: readonly WrongManifest[] = [
   untold(
     'SSH keys given twice',
     member('sshKeys', '{"a":{"privateKey":"x"},"a":{"privateKey":"x"}}'),
-    '1:48: $.sshKeys.a: this member is given twice',
+    '1:48: $.sshKeys.a: this member is given twice: keep one of them',
   ),
 ];
 
 export const wrong: readonly WrongManifest[] = [
   ...notJson,
+  ...nearlyJson,
+  ...manyFaults,
   ...twice,
   ...shapes,
   ...serviceNames,

@@ -196,7 +196,7 @@ describe('an entry with an error', () => {
   test('is told by its own unit, which keeps the directory and does not try again', () => {
     const plan = planOfServices({ 'a:b': { environment: { A: 1, B: 'op://x' } } });
     expect(errorsFor(plan, 'a:b')).toEqual([
-      '/etc/unit-secrets/manifest.json: $.services["a:b"].environment.A: must be a string, this is a number',
+      '/etc/unit-secrets/manifest.json: $.services["a:b"].environment.A: must be a string, this is a number (put it in double quotes)',
       expect.stringContaining('$.services["a:b"].environment.B: a secret reference has three or four parts'),
     ]);
     expect(settings(plan, 'a:b-secrets.service', 'RuntimeDirectory')).toEqual(['unit-secrets/secrets/a,b']);

@@ -38,6 +38,8 @@ _unit_secrets_services() {
     local path name
     for path in "$1"/run/systemd/generator/*.service.d/50-unit-secrets.conf; do
         [[ -e $path ]] || continue
+        # a template that is kept down is no service
+        [[ $path != *@.service.d/* ]] || continue
         name=\${path%.service.d/*}
         candidates+=("\${name##*/}")
     done

@@ -52,7 +52,8 @@ end
 function __unit_secrets_services
     set -l root (string match -r -g -- '--root[= ](\\S+)' (commandline -pc))
     set -l paths (string trim -r -c / -- "$root")/run/systemd/generator/*.service.d/50-unit-secrets.conf
-    for path in $paths
+    # a template that is kept down is no service
+    for path in (string match -v -- '*@.service.d/*' $paths)
         string replace -r -- '.*/(.*)\\.service\\.d/[^/]*$' '$1' $path
     end
 end

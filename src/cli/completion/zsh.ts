@@ -15,6 +15,8 @@ _unit_secrets_services() {
   local root=\${\${(v)opt_args[--root]}%/}
   local -a services=($root/run/systemd/generator/*.service.d/50-unit-secrets.conf(N:h:t))
   services=(\${services%.service.d})
+  # a template that is kept down is no service
+  services=(\${services:#*@})
   _wanted services expl service compadd -a services
 }
 

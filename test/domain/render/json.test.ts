@@ -30,7 +30,7 @@ describe('a value in JSON', () => {
     ['{"a": ${A}', '1:7: not valid JSON: a closing brace "}" is expected here'],
     ['{"a": $${', '1:7: not valid JSON: this is not a JSON value'],
     ['{\n  // ${A}\n  "a": 1}', '2:3: not valid JSON: JSON has no comments'],
-    ['{"a": 1, "a": ${A}}', '1:10: not valid JSON: this member is given twice'],
+    ['{"a": 1, "a": ${A}}', '1:10: not valid JSON: this member is given twice: keep one of them'],
     [
       '{"a": 1${A}}',
       '1:8: a value without quotes must be one placeholder alone; put the whole in double quotes',
