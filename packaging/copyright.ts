@@ -24,6 +24,6 @@ function withoutText({ name, license }: Component): string {
   return name.startsWith('@oven/')
     ? 'Bun is under the MIT license. It links JavaScriptCore and other parts of WebKit, which are under the GNU\n' +
         'Lesser General Public License, version 2 (on Debian: /usr/share/common-licenses/LGPL-2), and further\n' +
-        'libraries: https://bun.com/docs/project/license lists them, with how to link Bun to another version.'
+        'libraries: third-party-notices lists them, with how to link Bun to another version.'
     : `Licensed under ${license}, as its package says, which has no text of it.`;
 }

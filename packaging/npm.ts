@@ -49,8 +49,7 @@ export function makeNpmExecutable(
   options: NpmOptions,
   arch: Arch,
   executable: string,
-  copyright: string,
-  bom: string,
+  { copyright, notices, bom }: { readonly copyright: string; readonly notices: string; readonly bom: string },
 ): string {
   const name = npmNameOf(arch);
   return pack(options, name, {
@@ -64,6 +63,7 @@ export function makeNpmExecutable(
     },
     '/README.md': { content: `The executable of unit-secrets for Linux (${arch}): install unit-secrets.\n` },
     '/LICENSE': { content: copyright },
+    '/THIRD-PARTY-NOTICES': { content: notices },
     '/unit-secrets.cdx.json': { content: bom },
     '/bin/unit-secrets': { from: executable, mode: 0o755 },
   });

@@ -28,7 +28,7 @@ export type Tree = Readonly<Record<string, Entry>>;
 const documents = '/usr/share/doc/unit-secrets';
 
 /** What every package for a system installs. */
-export function commonTree(executable: string, bom: string): Tree {
+export function commonTree(executable: string, bom: string, notices: string): Tree {
   const program = buildProgram(() => {});
   return {
     '/usr/bin/unit-secrets': { from: executable, mode: 0o755 },
@@ -40,6 +40,7 @@ export function commonTree(executable: string, bom: string): Tree {
     ...manualPages(),
     ...examples(),
     [`${documents}/unit-secrets.cdx.json`]: { content: bom },
+    ...document('third-party-notices.gz', notices),
   };
 }
 

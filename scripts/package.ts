@@ -17,6 +17,7 @@ import { parseArgs } from 'node:util';
 import { embeddedComponents } from '../packaging/components.ts';
 import { copyright } from '../packaging/copyright.ts';
 import { makeDeb } from '../packaging/deb.ts';
+import { thirdPartyNotices } from '../packaging/notices.ts';
 import { makeNpmExecutable, makeNpmPackage } from '../packaging/npm.ts';
 import type { PackageOptions } from '../packaging/options.ts';
 import { readRelease, repository } from '../packaging/release.ts';
@@ -67,10 +68,11 @@ async function main(): Promise<void> {
       writeFileSync(bomPath, bom);
       report(bomPath);
       const rights = copyright(components);
+      const notices = thirdPartyNotices(components);
       const options: PackageOptions = {
         release,
         arch,
-        tree: commonTree(executable, bom),
+        tree: commonTree(executable, bom, notices),
         copyright: rights,
         work,
         output,
@@ -78,7 +80,8 @@ async function main(): Promise<void> {
       };
       if (kinds.includes('deb')) report(makeDeb(options));
       if (kinds.includes('rpm')) report(makeRpm(options));
-      if (kinds.includes('npm')) report(makeNpmExecutable(options, arch, executable, rights, bom));
+      if (kinds.includes('npm'))
+        report(makeNpmExecutable(options, arch, executable, { copyright: rights, notices, bom }));
       if (kinds.includes('npm') && arch === chosen[0]) report(makeNpmPackage(options, readText('LICENSE')));
     } finally {
       rmSync(work, { recursive: true });

@@ -98,6 +98,26 @@ function run(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
   });
 }
 
+/** The same, with 20 ms between what is asked of the file system before a path is opened and that: enough for an attacker. */
+function runSlowly(path: string, args: readonly string[], env: NodeJS.ProcessEnv) {
+  const slow = [
+    '-f',
+    '-o',
+    '/dev/null',
+    '-P',
+    path,
+    '-e',
+    'trace=openat',
+    '-e',
+    'inject=openat:delay_enter=20000',
+  ];
+  // what strace traces is not ended with it
+  return spawnSync('strace', [...slow, 'timeout', '--signal=KILL', '10', program, ...args], {
+    encoding: 'utf8',
+    env: { PATH: process.env['PATH'], ...env },
+  });
+}
+
 /** Everything that is in files below a directory. */
 const textBelow = (directory: string): string =>
   readdirSync(directory, { recursive: true, withFileTypes: true })
@@ -119,10 +139,11 @@ describe('a manifest in a directory that somebody else owns', () => {
       'directory',
     );
     const outcomes = new Set<string>();
-    for (let turn = 0; turn < 100; turn++) {
+    for (let turn = 0; turn < 40; turn++) {
       const output = join(root, `out${turn}`);
-      const { status, signal, stderr } = run([output], { UNIT_SECRETS_ROOT: root });
-      expect(signal, `turn ${turn}`).toBe(null);
+      const manifest = join(root, 'etc/unit-secrets/manifest.json');
+      const { status, stderr } = runSlowly(manifest, [output], { UNIT_SECRETS_ROOT: root });
+      expect([0, 1], `turn ${turn}`).toContain(status);
       outcomes.add(`${status} ${existsSync(join(output, 'app-secrets.service'))}`);
       expect(stderr).not.toContain(secret);
       if (existsSync(output)) expect(textBelow(output)).not.toContain(secret);
