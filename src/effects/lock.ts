@@ -68,9 +68,11 @@ export class HostLock {
       lost,
       release: async () => {
         // one that was taken over is not ours to release
-        if (!sound || this.#inode() !== ino) return;
+        if (this.#inode() !== ino) return;
         remove(this.#holder);
-        await release().catch(() => {});
+        if (sound) await release().catch(() => {});
+        // whose time somebody has changed is still ours: left there, all would wait until it is stale
+        else removeDirectory(this.#path);
       },
     };
   }
@@ -88,11 +90,7 @@ export class HostLock {
     if (now - this.#seen.since < staleAfter && !this.#isHolderDead(lock.ino)) return true;
     this.#seen = undefined;
     remove(this.#holder);
-    try {
-      rmdirSync(this.#path);
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
-    }
+    removeDirectory(this.#path);
     return false;
   }
 
@@ -106,5 +104,13 @@ export class HostLock {
     } catch {
       return false;
     }
+  }
+}
+
+function removeDirectory(path: string): void {
+  try {
+    rmdirSync(path);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
   }
 }

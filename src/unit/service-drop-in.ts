@@ -112,18 +112,24 @@ export function inlineDropIn(service: Service, context: UnitContext): UnitFile {
 
 /**
  * For a service that runs with secrets which it fetched itself, by an entry that is no more: its own units
- * do not own their directory now, so its end must wipe it.
+ * do not own their directory now, so its end must wipe it. Until then its commands have them: the entry may
+ * have gone between its fetch and its main process.
  *
  * @param directory its name below /run/unit-secrets/inline
  */
 export function inlineWipe(unit: string, directory: string): UnitFile {
+  const path = `${paths.inline}/${directory}`;
   return {
     path: `${unit}.d/49-unit-secrets-wipe.conf`,
     source: paths.manifest,
     sections: [
       {
         name: 'Service',
-        settings: [['ExecStopPost', `-+rm -rf -- ${quoteArgument(`${paths.inline}/${directory}`)}`]],
+        settings: [
+          ['EnvironmentFile', `-${path}/env`],
+          ['Environment', `UNIT_SECRETS_DIRECTORY=${path}`],
+          ['ExecStopPost', `-+rm -rf -- ${quoteArgument(path)}`],
+        ],
       },
     ],
   };

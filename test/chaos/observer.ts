@@ -206,7 +206,11 @@ export class Observer {
         this.#violation('environment', `the token is in the environment of a process of ${unit}`, unit);
       if (!environment.includes(canary)) continue;
       const owners = [...canariesIn(environment).names];
-      const stranger = owners.find((owner) => unit !== `${owner}.service`);
+      // asked again: it may have been PID 1's child a moment ago, not in its own cgroup yet
+      const now = read(`/proc/${pid}/cgroup`);
+      const stranger = owners.find(
+        (owner) => unit !== `${owner}.service` && !now.includes(`/${owner}.service`) && now !== '',
+      );
       if (stranger !== undefined) {
         const what = `secrets of ${stranger} are in the environment of a process of ${unit} (${commandLine})`;
         this.#violation('environment', what, unit);
