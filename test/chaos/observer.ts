@@ -88,6 +88,8 @@ export class Observer {
   #lock: { readonly key: string; readonly since: number } | undefined;
   readonly #orphans = new Map<number, number>();
   #sdkBefore = '';
+  /** What should not be there, as of the last look. */
+  #odd: ReadonlySet<string> = new Set();
   /** How often it has looked, and at most how many processes of the SDK it has seen, those that ended included. */
   readonly seen = { looks: 0, processes: 0, files: 0, mostSdk: 0, orphans: 0 };
 
@@ -259,6 +261,7 @@ export class Observer {
 
   #lookAtFiles(): void {
     const run = `${this.#options.root}/run`;
+    const odd = new Set<string>();
     const look = (path: string): void => {
       const found = stat(`${run}/${path}`);
       if (found === undefined) return;
@@ -268,15 +271,15 @@ export class Observer {
       const type = found.isDirectory() ? 'd' : found.isFile() ? 'f' : found.isSymbolicLink() ? 'l' : '?';
       const line = `${(found.mode & 0o7777).toString(8)} ${user}:${group} ${type} ${path}`;
       if (!allowedFiles.some((allowed) => allowed.test(line))) {
-        // half a step may be systemd's or ours: a directory is made, and then given away
+        // once may be half a step of systemd's: a directory is made, and then given away
         if (this.#odd.has(line)) this.#violation('mode', `/run has ${line}`);
-        this.#odd.add(line);
-      } else this.#odd.delete(line);
+        odd.add(line);
+      }
       if (found.isDirectory()) for (const { name } of entries(`${run}/${path}`)) look(`${path}/${name}`);
     };
     for (const path of ['unit-secrets', ...runtimeDirectories]) look(path);
+    this.#odd = odd;
   }
-  readonly #odd = new Set<string>();
 
   #lookAtLock(now: number): void {
     const lock = stat(`${this.#options.root}/run/unit-secrets/queue/fetch.lock`);
