@@ -277,7 +277,9 @@ export class Observer {
       }
       if (found.isDirectory()) for (const { name } of entries(`${run}/${path}`)) look(`${path}/${name}`);
     };
-    for (const path of ['unit-secrets', ...runtimeDirectories]) look(path);
+    // before it is mounted, there is an empty directory of systemd's
+    const mounted = entries(`${run}/unit-secrets`).length > 0;
+    for (const path of [...(mounted ? ['unit-secrets'] : []), ...runtimeDirectories]) look(path);
     this.#odd = odd;
   }
 
