@@ -368,7 +368,7 @@ export const allowedFiles = [
   String.raw`7[05]0 root:(?:root|epsilon|zeta) d unit-secrets/queue/fetch\.lock`,
   '[46]00 root:root f unit-secrets/token/[^/]+',
   '600 root:root f unit-secrets/filler',
-  `700 root:root d unit-secrets/secrets/${one('alpha|beta|gamma|delta@1|theta|kappa|lambda')}`,
+  `700 root:root d unit-secrets/secrets/${one('alpha|beta|gamma|delta@1|eta|theta|kappa|lambda')}`,
   '7[01]0 root:(?:root|epsilon|zeta) d unit-secrets/secrets/(?:epsilon|zeta)',
   `600 root:(?:root|epsilon|zeta) f (?:unit-secrets/secrets/[^/]+|${one(runtimeDirectories.join('|'))})/env`,
   String.raw`600 root:(?:root|epsilon|zeta) f unit-secrets/(?:secrets|config)/[^/]+/\.ok-[0-9a-f]+`,
