@@ -74,7 +74,10 @@ export class HostLock {
           // a directory that has become read-only: the lock is stale in 15 s
         }
         // one that was taken over or removed is not ours to release
-        if (sound && this.#inode() === ino) await release().catch(() => {});
+        if (this.#inode() !== ino) return;
+        if (sound) await release().catch(() => {});
+        // whose time somebody has changed is still ours: left there, all would wait until it is stale
+        else removeDirectory(this.#path);
       },
     };
   }
@@ -92,11 +95,7 @@ export class HostLock {
     if (now - this.#seen.since < staleAfter && !this.#isHolderDead(lock.ino)) return true;
     this.#seen = undefined;
     remove(this.#holder);
-    try {
-      rmdirSync(this.#path);
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
-    }
+    removeDirectory(this.#path);
     return false;
   }
 
@@ -115,5 +114,13 @@ export class HostLock {
     } catch {
       return undefined;
     }
+  }
+}
+
+function removeDirectory(path: string): void {
+  try {
+    rmdirSync(path);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
   }
 }

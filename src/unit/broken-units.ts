@@ -39,8 +39,17 @@ const unsafeForRoot = [
   'DBUS_SYSTEM_BUS_ADDRESS',
 ];
 
-/** The drop-in of a service that must not start. */
-export function brokenDropIn({ name, file }: Entry, holdsConfig: boolean): UnitFile {
+/**
+ * The drop-in of a service that must not start.
+ *
+ * @param environmentFile that of a complete set in memory: what runs has it in its further commands, as before; and a
+ *   service that was about to start has it, too, as the assertion is not asked again between its commands
+ */
+export function brokenDropIn(
+  { name, file }: Entry,
+  holdsConfig: boolean,
+  environmentFile: string | undefined,
+): UnitFile {
   const secrets = unitName(name, 'secrets');
   const chain = [secrets, ...(holdsConfig ? [unitName(name, 'config')] : [])].join(' ');
   return {
@@ -62,6 +71,7 @@ export function brokenDropIn({ name, file }: Entry, holdsConfig: boolean): UnitF
         name: 'Service',
         settings: [
           ['UnsetEnvironment', unsafeForRoot.join(' ')],
+          ...(environmentFile === undefined ? [] : [['EnvironmentFile', `-${environmentFile}`] as const]),
           // a restart is refused when the service has stopped: nothing would find its secrets unneeded then
           ['ExecStopPost', `-+systemctl --no-block stop ${quoteArgument(secrets)}`],
         ],

@@ -289,7 +289,7 @@ class Planner {
       const holds = this.#input.configDirectories.some(
         (one) => unitOfDirectory(one) === `${name.name}.service`,
       );
-      this.#dropIns.push(brokenDropIn(entry, holds));
+      this.#dropIns.push(brokenDropIn(entry, holds, this.#environmentLeft(name)));
       this.#add(brokenSecretsUnit(entry, messages, this.#context, former));
       if (holds) this.#add(heldConfigUnit(name, file, this.#context));
       return;
@@ -298,6 +298,14 @@ class Planner {
     const unit = brokenSshKeyUnit({ ...entry, user, problems: reasons }, this.#context);
     this.#add(unit);
     this.#links.push(...sshKeyLinks(unit.path));
+  }
+
+  /** The environment file of a complete set in memory; undefined as well where it may be in more than one directory. */
+  #environmentLeft({ name }: ServiceName): string | undefined {
+    const left = this.#left.get(`${name}.service`);
+    if (left?.marker === undefined || left.runtimeDirectories.length > 1) return undefined;
+    const [directory = `unit-secrets/secrets/${left.directory}`] = left.runtimeDirectories;
+    return `/run/${directory}/env`;
   }
 
   #refuse(refused: RefusedUnit): void {

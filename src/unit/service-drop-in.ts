@@ -116,10 +116,12 @@ export function inlineDropIn(service: Service, context: UnitContext): UnitFile {
 /**
  * For a service that runs with secrets which it fetched itself, by an entry that is no more: its own units
  * do not own their directory now, so it is made one of its runtime directories, which systemd removes when it stops.
+ * Until then its commands have them: the entry may have gone between its fetch and its main process.
  *
  * @param directory its name below /run/unit-secrets/inline
  */
 export function inlineWipe(unit: string, directory: string): UnitFile {
+  const path = `${paths.inline}/${directory}`;
   return {
     path: `${unit}.d/49-unit-secrets-wipe.conf`,
     source: paths.manifest,
@@ -130,6 +132,9 @@ export function inlineWipe(unit: string, directory: string): UnitFile {
           // no command of root's: it would have the service's environment, LD_PRELOAD= and all
           ['RuntimeDirectory', `${paths.inline.slice('/run/'.length)}/${directory}`],
           ['RuntimeDirectoryPreserve', 'no'],
+          ['EnvironmentFile', `-${path}/env`],
+          ['ReadOnlyPaths', `-${path}/env`],
+          ['Environment', `UNIT_SECRETS_DIRECTORY=${path}`],
         ],
       },
     ],

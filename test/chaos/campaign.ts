@@ -120,7 +120,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Outcome> {
   say(
     [
       `${steps} steps, ${sum(kinds)} actions (${counts.hits} signals found a process), ${boots} boots, ${peaces} times of peace (healed within ${(Math.max(0, ...heals) / 1000).toFixed(1)} s)`,
-      `${counts.starts} starts judged (${counts.startsWithout} rightly without secrets), ${counts.helped} helped by a person's command`,
+      `${counts.starts} starts judged (${counts.startsWithout} rightly without secrets), ${counts.helped} helped by a person's command, ${counts.knownGaps} over a known gap`,
       `${counts.requests} requests in ${counts.signIns} sign-ins, at most ${counts.mostRequests} requests a minute`,
       `${counts.daemonReloads} daemon-reloads, the slowest ${(counts.longestReload / 1000).toFixed(1)} s; ${counts.generators} generators, the slowest ${(counts.longestGenerator / 1000).toFixed(1)} s`,
       `looked ${observer.seen.looks} times since the last boot, at ${observer.seen.processes} processes and ${observer.seen.files} files; at most ${observer.seen.mostSdk} SDK processes, ${observer.seen.orphans} without a fetcher for a moment`,

@@ -88,6 +88,8 @@ export class Observer {
   #lock: { readonly key: string; readonly since: number } | undefined;
   readonly #orphans = new Map<number, number>();
   #sdkBefore = '';
+  /** What should not be there, as of the last look. */
+  #odd: ReadonlySet<string> = new Set();
   /** How often it has looked, and at most how many processes of the SDK it has seen, those that ended included. */
   readonly seen = { looks: 0, processes: 0, files: 0, mostSdk: 0, orphans: 0 };
 
@@ -206,7 +208,11 @@ export class Observer {
         this.#violation('environment', `the token is in the environment of a process of ${unit}`, unit);
       if (!environment.includes(canary)) continue;
       const owners = [...canariesIn(environment).names];
-      const stranger = owners.find((owner) => unit !== `${owner}.service`);
+      // asked again: it may have been PID 1's child a moment ago, not in its own cgroup yet
+      const now = read(`/proc/${pid}/cgroup`);
+      const stranger = owners.find(
+        (owner) => unit !== `${owner}.service` && !now.includes(`/${owner}.service`) && now !== '',
+      );
       if (stranger !== undefined) {
         const what = `secrets of ${stranger} are in the environment of a process of ${unit} (${commandLine})`;
         this.#violation('environment', what, unit);
@@ -255,6 +261,7 @@ export class Observer {
 
   #lookAtFiles(): void {
     const run = `${this.#options.root}/run`;
+    const odd = new Set<string>();
     const look = (path: string): void => {
       const found = stat(`${run}/${path}`);
       if (found === undefined) return;
@@ -264,15 +271,17 @@ export class Observer {
       const type = found.isDirectory() ? 'd' : found.isFile() ? 'f' : found.isSymbolicLink() ? 'l' : '?';
       const line = `${(found.mode & 0o7777).toString(8)} ${user}:${group} ${type} ${path}`;
       if (!allowedFiles.some((allowed) => allowed.test(line))) {
-        // half a step may be systemd's or ours: a directory is made, and then given away
+        // once may be half a step of systemd's: a directory is made, and then given away
         if (this.#odd.has(line)) this.#violation('mode', `/run has ${line}`);
-        this.#odd.add(line);
-      } else this.#odd.delete(line);
+        odd.add(line);
+      }
       if (found.isDirectory()) for (const { name } of entries(`${run}/${path}`)) look(`${path}/${name}`);
     };
-    for (const path of ['unit-secrets', ...runtimeDirectories]) look(path);
+    // before it is mounted, there is an empty directory of systemd's
+    const mounted = entries(`${run}/unit-secrets`).length > 0;
+    for (const path of [...(mounted ? ['unit-secrets'] : []), ...runtimeDirectories]) look(path);
+    this.#odd = odd;
   }
-  readonly #odd = new Set<string>();
 
   #lookAtLock(now: number): void {
     const lock = stat(`${this.#options.root}/run/unit-secrets/queue/fetch.lock`);

@@ -245,6 +245,16 @@ const drawing: readonly (readonly [weight: number, make: (hand: Hand) => Action]
   [10, (hand) => forOne(hand, 'restart', 'up')],
   [2, (hand) => forOne(hand, 'try-restart', undefined)],
   [2, (hand) => systemctl(hand, 'reload', ['zeta'], { names: ['zeta'] }, 'reload of X')],
+  [
+    8,
+    (hand) => {
+      const some = hand.some().join(' ');
+      const text = `systemctl stop ${some}; systemctl start ${some}`;
+      const about = names.filter((name) => some.split(' ').includes(name));
+      const run = (world: World) => world.command(text, { names: about, wants: 'up' });
+      return act('stop and start of several', text, run, false);
+    },
+  ],
   [3, (hand) => forSome(hand, 'start', 'up')],
   [2, (hand) => forSome(hand, 'restart', 'up')],
   [1, (hand) => forSome(hand, 'stop', 'down')],
@@ -269,7 +279,7 @@ const drawing: readonly (readonly [weight: number, make: (hand: Hand) => Action]
     },
   ],
 
-  [5, ({ name }) => crash(name())],
+  [7, ({ name }) => crash(name())],
   [7, (hand) => kill(hand, 'kill a fetcher', / fetch /)],
   [5, (hand) => kill(hand, 'kill the SDK', / resolve-child$/)],
   [1, (hand) => kill(hand, 'kill a render', / render /)],

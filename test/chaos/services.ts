@@ -100,7 +100,8 @@ const sorts = {
     }),
   },
   eta: {
-    service: `DynamicUser=yes\n${restarts}`,
+    // not at once: each start is a sign-in
+    service: 'DynamicUser=yes\nRestart=on-failure\nRestartSec=2s',
     reads: '${UNIT_SECRETS_DIRECTORY}/files/*',
     entry: ({ ENTRY, A, B }) => ({
       dynamicUser: 'inline',
@@ -367,7 +368,7 @@ export const allowedFiles = [
   String.raw`7[05]0 root:(?:root|epsilon|zeta) d unit-secrets/queue/fetch\.lock`,
   '[46]00 root:root f unit-secrets/token/[^/]+',
   '600 root:root f unit-secrets/filler',
-  `700 root:root d unit-secrets/secrets/${one('alpha|beta|gamma|delta@1|theta|kappa|lambda')}`,
+  `700 root:root d unit-secrets/secrets/${one('alpha|beta|gamma|delta@1|eta|theta|kappa|lambda')}`,
   '7[01]0 root:(?:root|epsilon|zeta) d unit-secrets/secrets/(?:epsilon|zeta)',
   `600 root:(?:root|epsilon|zeta) f (?:unit-secrets/secrets/[^/]+|${one(runtimeDirectories.join('|'))})/env`,
   String.raw`600 root:(?:root|epsilon|zeta) f unit-secrets/(?:secrets|config)/[^/]+/\.ok-[0-9a-f]+`,
@@ -383,7 +384,8 @@ export const allowedFiles = [
   // what is written aside has its final mode from birth
   String.raw`700 root:(?:root|epsilon|zeta) d \S*/\.unit-secrets-new`,
   String.raw`(?:400|440|600|640) root:(?:root|epsilon|zeta) f \S*/\.unit-secrets-new/\S+`,
-  // a dynamic user's own
+  // a dynamic user's own; systemd makes it as root's, empty
+  '755 root:root d unit-secrets/inline/eta',
   '7[05][05] dynamic:dynamic d unit-secrets/inline/eta',
   String.raw`600 dynamic:dynamic f unit-secrets/inline/eta/(?:env|\.\S+)`,
   String.raw`700 dynamic:dynamic d unit-secrets/inline/eta/(?:files|\.unit-secrets-new)`,

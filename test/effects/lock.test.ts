@@ -119,6 +119,22 @@ test('a lock that is removed while its holder ends leaves nothing behind', async
   expect(readdirSync(directory)).toEqual([]);
 });
 
+test.each([-86_400, 86_400])(
+  'one whose time is changed by %d s is lost, and gone when it is released',
+  async (by) => {
+    const directory = temporaryDirectory();
+    const held = await new HostLock(directory).tryTake();
+    const time = Date.now() / 1000 + by;
+    utimesSync(join(directory, 'fetch.lock'), time, time);
+    await held?.lost;
+    await held?.release();
+    expect([existsSync(join(directory, 'fetch.lock')), existsSync(join(directory, 'holder'))]).toEqual([
+      false,
+      false,
+    ]);
+  },
+);
+
 test('the directory is made if need be, and a place where none can be is an error', async () => {
   const directory = temporaryDirectory();
   const held = await new HostLock(join(directory, 'queue')).tryTake();

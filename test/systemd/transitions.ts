@@ -463,6 +463,14 @@ export const transitions: readonly Transition[] = [
     expected: untouched,
   },
   {
+    name: 'that is just starting has its secrets although its entry gets an error meanwhile',
+    from: 'stopped',
+    units: { app: '[Service]\nExecStartPre=/bin/sleep 3' },
+    does: 'systemctl start --no-block $app && await is $app activating',
+    last: 'edit broken; for name in $names; do use $name; await is $app active; done',
+    expected: renewed,
+  },
+  {
     name: 'is not restarted while its entry has an error',
     first: 'edit broken',
     does: 'systemctl restart $app',

@@ -85,3 +85,22 @@ test('a service that fetched for itself is wiped at its end, whatever has become
   expect(unitsFor({ app: entry }, [], ['app']).units.has(wipe)).toBe(true);
   expect(unitsFor({ app: inline }, [], ['app']).units.has(wipe)).toBe(false);
 });
+
+test('what a service had in its environment stays for its further commands when its entry breaks', () => {
+  const broken = { environment: { A: 'op://' } };
+  const left = { directory: 'app', runtimeDirectories: [] as string[] };
+  const complete = { ...left, marker: '.ok-any' };
+  const ofBroken = (directory: typeof left) => unitsFor({ app: broken }, [directory]).units.get(dropIn);
+  expect(ofBroken(complete)).toContain('\nEnvironmentFile=-/run/unit-secrets/secrets/app/env\n');
+  expect(ofBroken({ ...complete, runtimeDirectories: ['named'] })).toContain(
+    '\nEnvironmentFile=-/run/named/env\n',
+  );
+  expect(ofBroken({ ...complete, runtimeDirectories: ['named', 'other'] })).not.toContain('Environment');
+  expect(ofBroken(left)).not.toContain('Environment');
+  // and of one that fetched for itself
+  expect(
+    unitsFor({ app: broken }, [], ['app']).units.get('app.service.d/49-unit-secrets-wipe.conf'),
+  ).toContain(
+    '\nEnvironmentFile=-/run/unit-secrets/inline/app/env\nEnvironment=UNIT_SECRETS_DIRECTORY=/run/unit-secrets/inline/app\n',
+  );
+});
