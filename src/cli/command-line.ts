@@ -53,6 +53,8 @@ function findCommand(command: Command, name: string): Command | undefined {
   return command.commands.find((one) => one.name() === name);
 }
 
+const byUnits = 'Called by units:';
+
 /** All commands and their options; the manual page is checked against it. */
 export function buildProgram(end: (code: ExitCode) => void): Command {
   const program = new Command('unit-secrets')
@@ -71,22 +73,9 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
   program.showHelpAfterError('run unit-secrets --help for what there is');
   program.addHelpText(
     'after',
-    '\nCalled with one or three absolute directories, it is a systemd generator: systemd.generator(7).',
+    '\nBegin with check, apply and status; unit-secrets.manifest(5) describes the manifest.\n' +
+      'Called with one or three absolute directories, it is a systemd generator: systemd.generator(7).',
   );
-
-  program
-    .command('generate')
-    .description('write the units that the generator would write, into a directory of your choice')
-    .option('--output <dir>', 'the directory to write to; it is made if it does not exist (required)')
-    .addOption(rootOption())
-    .action(async (options: { output?: string; root: string }, command: Command) => {
-      // checked here: commander would do it before it looks for misspelt options
-      if (options.output === undefined) {
-        command.error("error: required option '--output <dir>' not specified", { exitCode: exitCodes.usage });
-      }
-      const { generateCommand } = await import('./generate.ts');
-      end(await generateCommand({ output: resolve(options.output), root: rootOf(options.root) }));
-    });
 
   program
     .command('check')
@@ -113,7 +102,9 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
 
   program
     .command('apply')
-    .description('carry out the plan: reload units, fetch what has changed, restart the services concerned')
+    .description(
+      'carry out the plan, as root: reload units, fetch what has changed, restart the services concerned',
+    )
     .action(async () => {
       const { applyCommand } = await import('./apply.ts');
       end(await applyCommand());
@@ -131,12 +122,59 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
     });
 
   program
+    .command('retry')
+    .description(
+      'start a service whose secrets could not be fetched, as root, asking the provider in any case',
+    )
+    .argument('<service>', 'the service, with or without .service')
+    .action(async (service: string) => {
+      const { retryCommand } = await import('./retry.ts');
+      end(await retryCommand(service));
+    });
+
+  program
     .command('doctor')
     .description('look at this machine, with a remedy for each thing that is wrong')
     .addOption(jsonOption())
     .action(async (options: { json?: true }) => {
       const { doctorCommand } = await import('./doctor.ts');
       end(await doctorCommand({ json: options.json === true }));
+    });
+
+  const token = program.command('token').description('the service account token of this host');
+  addTokenCommands(token, end);
+  token
+    .command('open')
+    .helpGroup(byUnits)
+    .description('open the token into RAM; called by unit-secrets-token.service')
+    .addOption(rootOption())
+    .action(async (options: { root: string }) => {
+      const { tokenOpenCommand } = await import('./token.ts');
+      end(await tokenOpenCommand(rootOf(options.root)));
+    });
+  token
+    .command('wipe', { hidden: true })
+    .description('remove the opened token from RAM; called by unit-secrets-token.service')
+    .addOption(rootOption())
+    .action(async (options: { root: string }) => {
+      const { tokenWipeCommand } = await import('./token.ts');
+      end(await tokenWipeCommand(rootOf(options.root)));
+    });
+  addVaultCommands(program, end);
+  addReadCommand(program, end);
+
+  program
+    .command('generate')
+    .description('write the units that the generator would write, into a directory of your choice')
+    .option('--output <dir>', 'the directory to write to; it is made if it does not exist (required)')
+    .addOption(rootOption())
+    .action(async (options: { output?: string; root: string }, command: Command) => {
+      // checked here: commander would do it before it looks for misspelt options
+      if (options.output === undefined) {
+        command.error("error: required option '--output <dir>' not specified", { exitCode: exitCodes.usage });
+      }
+      const { generateCommand } = await import('./generate.ts');
+      end(await generateCommand({ output: resolve(options.output), root: rootOf(options.root) }));
     });
 
   program
@@ -149,7 +187,17 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
     });
 
   program
+    .command('completion')
+    .description('print a completion script for a shell')
+    .addArgument(new Argument('<shell>', 'the shell').choices(['bash', 'zsh', 'fish']))
+    .action(async (shell: 'bash' | 'zsh' | 'fish') => {
+      const { completionCommand } = await import('./completion.ts');
+      end(completionCommand(shell, program));
+    });
+
+  program
     .command('fetch')
+    .helpGroup(byUnits)
     .description('fetch the secrets of a service; called by its X-secrets.service')
     .argument('[service]', 'the service, with or without .service')
     .option('--inline', 'within the service itself, in its own context; called by its drop-in')
@@ -171,6 +219,7 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
 
   program
     .command('render')
+    .helpGroup(byUnits)
     .description('render the configuration of a service; called by its X-config.service')
     .argument('<service>', 'the service, with or without .service')
     .addOption(rootOption())
@@ -181,6 +230,7 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
 
   program
     .command('install-keys')
+    .helpGroup(byUnits)
     .description('put SSH keys in place; called by ssh-key-setup@USER.service, as that user')
     .argument('<user>', 'whose keys they are')
     .option('--authorize', 'let the key log in: put it into authorized_keys')
@@ -189,45 +239,6 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
       const { installKeysCommand } = await import('./install-keys.ts');
       end(await installKeysCommand({ user, authorize: options.authorize === true, file: options.file }));
     });
-
-  program
-    .command('completion')
-    .description('print a completion script for a shell')
-    .addArgument(new Argument('<shell>', 'the shell').choices(['bash', 'zsh', 'fish']))
-    .action(async (shell: 'bash' | 'zsh' | 'fish') => {
-      const { completionCommand } = await import('./completion.ts');
-      end(completionCommand(shell, program));
-    });
-
-  program
-    .command('retry')
-    .description('start a service whose secrets could not be fetched, asking the provider in any case')
-    .argument('<service>', 'the service, with or without .service')
-    .action(async (service: string) => {
-      const { retryCommand } = await import('./retry.ts');
-      end(await retryCommand(service));
-    });
-
-  const token = program.command('token').description('the service account token of this host');
-  token
-    .command('open')
-    .description('open the token into RAM; called by unit-secrets-token.service')
-    .addOption(rootOption())
-    .action(async (options: { root: string }) => {
-      const { tokenOpenCommand } = await import('./token.ts');
-      end(await tokenOpenCommand(rootOf(options.root)));
-    });
-  token
-    .command('wipe', { hidden: true })
-    .description('remove the opened token from RAM; called by unit-secrets-token.service')
-    .addOption(rootOption())
-    .action(async (options: { root: string }) => {
-      const { tokenWipeCommand } = await import('./token.ts');
-      end(await tokenWipeCommand(rootOf(options.root)));
-    });
-  addTokenCommands(token, end);
-  addVaultCommands(program, end);
-  addReadCommand(program, end);
   return program;
 }
 

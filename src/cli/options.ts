@@ -2,7 +2,10 @@ import { resolve } from 'node:path';
 import { Option } from './commander.ts';
 
 export function rootOption(): Option {
-  return new Option('--root <dir>', 'read every path below this directory').default('', 'this machine');
+  return new Option('--root <dir>', 'look for the files of this machine below this directory').default(
+    '',
+    'this machine',
+  );
 }
 
 export function jsonOption(): Option {

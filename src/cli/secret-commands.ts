@@ -81,16 +81,20 @@ const write = (given: GivenVaultOptions): VaultWriteOptions => ({
 
 export function addVaultCommands(program: Command, end: (code: ExitCode) => void): void {
   const vault = program.command('vault').description('the embedded vault: secrets in one age file, in git');
-  const add = (name: string, description: string): Command =>
+  const add = (name: string, description: string, identity = identityOption()): Command =>
     vault
       .command(name)
       .description(description)
       .addOption(vaultOption())
-      .addOption(identityOption())
+      .addOption(identity)
       .addOption(rootOption());
   const reference = ['<reference>', 'op://vault/item/[section/]field'] as const;
 
-  add('init', "make an empty vault for this host's SSH keys")
+  const own = listOption(
+    '--identity <path>',
+    'a private key of this host that it is for, else those of the manifest; repeatable',
+  );
+  add('init', "make an empty vault for this host's SSH keys", own)
     .addOption(recipientOption())
     .addOption(hostOption())
     .addOption(armorOption())
@@ -136,7 +140,9 @@ export function addVaultCommands(program: Command, end: (code: ExitCode) => void
 export function addReadCommand(program: Command, end: (code: ExitCode) => void): void {
   program
     .command('read')
-    .description('print the value of a secret reference, for people')
+    .description(
+      'print the value of a secret reference, for people; takes the token from OP_SERVICE_ACCOUNT_TOKEN, for root from where the manifest says, or asks for it',
+    )
     .argument('<reference>', 'op://vault/item/[section/]field')
     .addOption(newlineOption())
     .addOption(vaultOption())
