@@ -1,7 +1,9 @@
 import type { ExitCode } from '../domain/exit-codes.ts';
+import { compileWhatRunsOften } from '../effects/machine-code.ts';
 
 /** Everything that is not the generator; loaded by main.ts only when it is needed, like each command here. */
 export async function run(args: readonly string[]): Promise<ExitCode> {
+  compileWhatRunsOften();
   const [command, name] = args;
   // the calls of every boot, without the parser of command lines
   if (command === 'fetch' && name !== undefined && !name.startsWith('-') && args.length === 2) {
