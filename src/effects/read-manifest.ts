@@ -53,16 +53,8 @@ export function readManifestFrom(
 
 async function readFound(main: Found | undefined, fragments: readonly Found[]): Promise<ManifestSource> {
   if (!main && fragments.length === 0) return { kind: 'missing' };
-  const fast = (found: Found): ManifestText | undefined => {
-    const parsed = 'reason' in found ? undefined : parseJsonFast(found.text);
-    return parsed && { file: found.file, value: parsed.value, locate: () => undefined };
-  };
-  const fastMain = main && fast(main);
-  const fastFragments = fragments.flatMap((found) => fast(found) ?? []);
-  if ((!main || fastMain) && fastFragments.length === fragments.length) {
-    const manifest = readManifest(fastMain, fastFragments);
-    if (manifest.problems.length === 0) return { kind: 'read', manifest, visibleNames: [] };
-  }
+  const healthy = readFast(main, fragments);
+  if (healthy) return { kind: 'read', manifest: healthy, visibleNames: [] };
   // something is odd: only now load the parser that knows positions
   const { parseJsonTree } = await import('../domain/json-tree.ts');
   const slow = (found: Found): ManifestText => parseSlowly(found, parseJsonTree);
@@ -72,6 +64,25 @@ async function readFound(main: Found | undefined, fragments: readonly Found[]): 
     .filter(({ file }) => spoilt.has(file))
     .flatMap(({ text }) => (text === undefined ? [] : namesIn(text, parseJsonTree)));
   return { kind: 'read', manifest, visibleNames: [...new Set(visibleNames)] };
+}
+
+/** @returns undefined if something is odd */
+function readFast(main: Found | undefined, fragments: readonly Found[]): Manifest | undefined {
+  const fastMain = main && parseFast(main);
+  if (main && !fastMain) return undefined;
+  const fastFragments: ManifestText[] = [];
+  for (const fragment of fragments) {
+    const parsed = parseFast(fragment);
+    if (!parsed) return undefined;
+    fastFragments.push(parsed);
+  }
+  const manifest = readManifest(fastMain, fastFragments);
+  return manifest.problems.length === 0 ? manifest : undefined;
+}
+
+function parseFast(found: Found): ManifestText | undefined {
+  const parsed = 'reason' in found ? undefined : parseJsonFast(found.text);
+  return parsed && { file: found.file, value: parsed.value, locate: () => undefined };
 }
 
 type ParseTree = typeof import('../domain/json-tree.ts').parseJsonTree;

@@ -98,12 +98,17 @@ class Planner {
   constructor(input: GeneratorInput, machine: Machine, hash: (text: string) => string) {
     const { provider, token, fetch } = input.manifest;
     this.#input = input;
-    const runtimeDirectories = input.manifest.services
-      .map(({ runtimeDirectory }) => runtimeDirectory)
-      .filter((name) => name !== undefined);
+    const runtimeDirectories: string[] = [];
+    for (const { runtimeDirectory } of input.manifest.services)
+      if (runtimeDirectory !== undefined) runtimeDirectories.push(runtimeDirectory);
     this.#context = { ...machine, provider, token, fetch, runtimeDirectories };
     this.#moulds = new Moulds(this.#context);
     this.#hash = hash;
+    if (input.secretsDirectories.length > 0) this.#readLeft();
+  }
+
+  #readLeft(): void {
+    const input = this.#input;
     for (const left of input.secretsDirectories) this.#left.set(unitOfDirectory(left.directory), left);
     for (const service of input.manifest.services) {
       const problem = this.#heldByOther(service);
@@ -143,7 +148,10 @@ class Planner {
       this.#add(memoryMount(this.#context), wantedTarget(), tokenUnit(this.#known, this.#context));
     }
     // what no service's own unit reports
-    const loose = problems.filter(({ service }) => service === undefined || !this.#names.has(service));
+    const loose =
+      problems.length === 0
+        ? problems
+        : problems.filter(({ service }) => service === undefined || !this.#names.has(service));
     if (loose.length > 0) {
       const unit = manifestUnit(loose.map(formatProblem), this.#context);
       this.#add(unit);
@@ -329,10 +337,12 @@ class Planner {
 
   /** A service that fetched for itself is wiped when it stops, whatever has become of its entry. */
   #wipeInline(): void {
+    const { inlineDirectories = [], manifest } = this.#input;
+    if (inlineDirectories.length === 0) return;
     const inline = new Set(
-      this.#input.manifest.services.filter((service) => service.inline).map(({ name }) => name.name),
+      manifest.services.filter((service) => service.inline).map(({ name }) => name.name),
     );
-    for (const directory of this.#input.inlineDirectories ?? []) {
+    for (const directory of inlineDirectories) {
       const parsed = parseServiceName(unitOfDirectory(directory));
       if (parsed.ok && !inline.has(parsed.service.name))
         this.#dropIns.push(generatedFile(inlineWipe(`${parsed.service.name}.service`, directory)));
