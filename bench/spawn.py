@@ -30,7 +30,7 @@ def evict(path):
 
 
 # a child of this program would be told this program's memory as its own peak; bash, for the name, has 4 MB
-measured = ["/usr/bin/time", "-f", "%M", "-o", "/dev/fd/1", "bash", "-c", 'exec -a "$0" "$@" >/dev/null 2>&1']
+measured = ["/usr/bin/time", "-f", "%M", "-o", "/dev/fd/1", "bash", "--norc", "-c", 'exec -a "$0" "$@" >/dev/null 2>&1']
 
 
 def peak(path, argv, env):
