@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { type ExitCode, exitCodes } from '../src/domain/exit-codes.ts';
 import { readManifest } from '../src/domain/manifest-reader.ts';
 import { formatProblem } from '../src/domain/problem.ts';
@@ -21,13 +21,13 @@ export interface Machine {
 /** Reads the manifest and decides what to write; undefined when there is nothing to do at all. */
 export async function plan({ root, executable }: Machine): Promise<UnitPlan | undefined> {
   const source = await readManifestFiles(root, paths);
-  const secretsDirectories = leftDirectories(root);
-  const configDirectories = list(root + paths.config, 'directories');
-  const inlineDirectories = list(root + paths.inline, 'directories');
-  const nothingLeft = [secretsDirectories, configDirectories, inlineDirectories].every(
-    (left) => left.length === 0,
-  );
-  if (source.kind === 'missing' && nothingLeft) return undefined;
+  // at boot there is no such directory yet
+  const isLeft = existsSync(root + paths.state);
+  const secretsDirectories = isLeft ? leftDirectories(root) : [];
+  const configDirectories = isLeft ? list(root + paths.config, 'directories') : [];
+  const inlineDirectories = isLeft ? list(root + paths.inline, 'directories') : [];
+  const left = secretsDirectories.length + configDirectories.length + inlineDirectories.length;
+  if (source.kind === 'missing' && left === 0) return undefined;
   const ownNamespace = isOwnNamespace(root);
   return planUnits(
     {
@@ -67,8 +67,8 @@ export async function generate(normalDirectory: string, machine: Machine): Promi
     if (reloads && process.env['SYSTEMD_SCOPE'] === undefined)
       for (const directory of result.orphans) empty(`/run/${directory}`);
     // units first: a record may take milliseconds on a slow console, and boot waits
-    report(result.problems.map(formatProblem));
-    report(failures);
+    if (result.problems.length > 0) report(result.problems.map(formatProblem));
+    if (failures.length > 0) report(failures);
     if (failures.length > 0) return exitCodes.cannotCreate;
     return result.problems.length > 0 ? exitCodes.problems : exitCodes.ok;
   } catch (error) {

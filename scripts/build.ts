@@ -59,7 +59,9 @@ async function main(): Promise<void> {
     await bundle(repository, work);
     const [, ...others] = bundles;
     const inputs = [...others.map((name) => `--external=./${name}`), ...bundles];
-    compile(arch, ['--format=cjs', '--bytecode', '--compile-jit-policy=10', ...inputs], 'unit-secrets', work);
+    // the generator is over before machine code pays; the command line asks for it (src/effects/machine-code.ts)
+    const options = ['--format=cjs', '--bytecode', '--compile-jit-policy=100'];
+    compile(arch, [...options, ...inputs], 'unit-secrets', work);
     install(join(work, 'unit-secrets'), `unit-secrets${suffix}`, arch, started);
     if (values.emulator) {
       started = new Date();

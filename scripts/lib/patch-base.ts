@@ -1,8 +1,17 @@
 /**
  * What Bun reads from the environment before any code of ours runs: options (`--preload` among them), the
- * wish to be the Bun command line, and a debugger to listen for, to connect to or to wait for, for ever.
+ * wish to be the Bun command line, a debugger to listen for, to connect to or to wait for, for ever, and files
+ * to write the order of functions to.
  */
-const names = ['BUN_OPTIONS', 'BUN_BE_BUN', 'BUN_INSPECT', 'BUN_INSPECT_CONNECT_TO', 'BUN_INSPECT_PRELOAD'];
+const names = [
+  'BUN_OPTIONS',
+  'BUN_BE_BUN',
+  'BUN_INSPECT',
+  'BUN_INSPECT_CONNECT_TO',
+  'BUN_INSPECT_PRELOAD',
+  'BUN_BYTECODE_ORDER_OUT',
+  'BUN_BYTECODE_ORDER_NAMES_OUT',
+];
 
 /**
  * Alters the first byte of each name in a Bun executable to NUL: no entry of an environment has that in its

@@ -1,11 +1,13 @@
 import type { ExitCode } from '../domain/exit-codes.ts';
 import { keepMemoryOutOfCoreDumps } from '../effects/core-dumps.ts';
+import { compileWhatRunsOften } from '../effects/machine-code.ts';
 
 /**
  * Everything that is not the generator. What is imported here is loaded only then, each a bundle of its own
  * (scripts/lib/bundle.ts).
  */
 export async function run(args: readonly string[]): Promise<ExitCode> {
+  compileWhatRunsOften();
   keepMemoryOutOfCoreDumps();
   const [command, name, , directory] = args;
   // the calls of every boot, without the parser of command lines

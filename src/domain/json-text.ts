@@ -5,17 +5,21 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 
 /**
  * Parses JSON when it can be shown, without a parser of our own, that nothing was lost on the way: the
- * value written out again must be the text without its white space. Duplicate members, unusual escapes and
- * numbers fail that, and the caller turns to the slow parser with positions (`json-tree.ts`), which the
- * boot path thus loads only when something is odd.
+ * value written out again must have as many strings as the text, of which a duplicate member takes at least
+ * one away. With escapes in the text, or numbers as names, which objects put in order, it must be the text
+ * without its white space. Else the caller turns to the slow parser with positions (`json-tree.ts`), which
+ * the boot path thus loads only when something is odd.
  *
  * @returns undefined if the text needs the slow parser
  */
 export function parseJsonFast(text: string): { readonly value: Json } | undefined {
   try {
     const value = JSON.parse(text) as Json;
-    const dense = text.replace(/("(?:[^"\\]|\\.)*")|[ \t\r\n]+/g, '$1');
-    return dense === JSON.stringify(value) ? { value } : undefined;
+    const again = JSON.stringify(value);
+    const whole = /\\|"\d+"/.test(text)
+      ? text.replace(/("(?:[^"\\]|\\.)*")|[ \t\r\n]+/g, '$1') === again
+      : text.split('"').length === again.split('"').length;
+    return whole ? { value } : undefined;
   } catch {
     return undefined;
   }

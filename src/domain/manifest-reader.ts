@@ -14,7 +14,7 @@ import {
 import { Collector } from './manifest-collector.ts';
 import { readService } from './manifest-service.ts';
 import { readFetch, readProvider, readToken } from './manifest-settings.ts';
-import { readSshKeys, sshKeyUnit } from './manifest-ssh-keys.ts';
+import { readSshKeys, sshKeySetup, sshKeyUnit } from './manifest-ssh-keys.ts';
 import { type JsonPath, type Problem, quoteName } from './problem.ts';
 import { companionName, parseServiceName, type ServiceName } from './service-name.ts';
 import type { Position } from './text-position.ts';
@@ -94,27 +94,46 @@ export function readManifest(main: ManifestText | undefined, fragments: readonly
     if (members) readEntries(members, part, provider.type);
     addDuplicates(text.duplicates ?? [], part);
   }
-  const sshKeys = parts.flatMap((part) => part.sshKeys);
-  const named = parts.flatMap((part) => part.services);
+  // loops: what JavaScript's library does with functions the engine compiles anew in each process
+  const sshKeys: EntryOf<SshKeys>[] = [];
+  const named: EntryOf<Service>[] = [];
+  const refused: RefusedUnit[] = [];
+  for (const part of parts) {
+    for (const entry of part.sshKeys) sshKeys.push(entry);
+    for (const entry of part.services) named.push(entry);
+    refused.push(...part.refused);
+  }
   refuseRepeated(named);
   refuseRepeated(sshKeys);
   const services = refuseGenerated(named, sshKeys);
   const displaced =
     services.length === named.length ? [] : named.filter((entry) => !services.includes(entry));
   refuseSharedDirectories(services);
-  for (const part of parts) if (!part.main) spoil(part);
+  const general: Problem[] = [];
+  const partial: Problem[] = [];
+  const problems: Problem[] = [];
+  for (const part of parts) {
+    if (!part.main) spoil(part);
+    for (const problem of part.to.problems) {
+      problems.push(problem);
+      if (problem.service === undefined) (part.main ? general : partial).push(problem);
+    }
+  }
   return {
     provider,
     token,
     fetch,
     services: usable(services),
     sshKeys: usable(sshKeys),
-    broken: [...unusable(services, () => ({})), ...unusable(sshKeys, ({ entry }) => ({ user: entry.user }))],
-    refused: parts.flatMap(({ refused }) => refused),
+    broken:
+      problems.length === 0
+        ? []
+        : [...unusable(services, () => ({})), ...unusable(sshKeys, ({ entry }) => ({ user: entry.user }))],
+    refused,
     displaced: displaced.map(({ name, to }) => ({ unit: `${name.name}.service`, file: to.file })),
-    general: parts.filter(({ main: own }) => own).flatMap(generalProblems),
-    partial: parts.filter(({ main: own }) => !own).flatMap(generalProblems),
-    problems: parts.flatMap(({ to }) => to.problems),
+    general,
+    partial,
+    problems,
     doubts: parts.flatMap(({ to }) => to.doubts),
     legible: [...named.map(({ entry }) => entry), ...parts.flatMap(({ unnamed }) => unnamed)],
   };
@@ -182,7 +201,9 @@ function entriesOf(
 ): [string, Json | undefined, JsonPath][] {
   if (members[member] === undefined) return [];
   const entries = to.object(members[member], [member]);
-  return entries ? Object.keys(entries).map((key) => [key, entries[key], [member, key]]) : [];
+  const found: [string, Json | undefined, JsonPath][] = [];
+  if (entries) for (const key of Object.keys(entries)) found.push([key, entries[key], [member, key]]);
+  return found;
 }
 
 /**
@@ -276,6 +297,9 @@ function refuseGenerated(
   services: readonly EntryOf<Service>[],
   sshKeys: readonly EntryOf<SshKeys>[],
 ): readonly EntryOf<Service>[] {
+  let mayBe = false;
+  for (const { name } of services) mayBe ||= mayBeGenerated(name);
+  if (!mayBe) return services;
   // shorter names first: one that is refused has no units whose names could be taken
   const generated = new Map<string, EntryOf<unknown>>();
   for (const entry of sshKeys) {
@@ -305,6 +329,11 @@ function refuseGenerated(
   });
 }
 
+/** Whether a unit of that name could be one of ours: hardly any is, and to compare all with all takes time. */
+function mayBeGenerated({ base }: ServiceName): boolean {
+  return base.endsWith('-secrets') || base.endsWith('-config') || base.startsWith(sshKeySetup);
+}
+
 function refuseSharedDirectories(services: readonly EntryOf<Service>[]): void {
   const owners = new Map<string, EntryOf<Service>>();
   for (const entry of services) {
@@ -329,10 +358,11 @@ function spoil(part: Part): void {
 }
 
 function usable<T>(entries: readonly EntryOf<T>[]): T[] {
-  const unfit = entries.filter(({ problems }) => problems.length > 0);
-  if (unfit.length === 0) return entries.map(({ entry }) => entry);
-  const broken = new Set(unfit.map(({ name }) => name.name));
-  return entries.filter(({ name }) => !broken.has(name.name)).map(({ entry }) => entry);
+  const broken = new Set<string>();
+  for (const { name, problems } of entries) if (problems.length > 0) broken.add(name.name);
+  const rest: T[] = [];
+  for (const { name, entry } of entries) if (!broken.has(name.name)) rest.push(entry);
+  return rest;
 }
 
 /** By name: of two entries for the same, both are what must be kept down once. */

@@ -41,9 +41,7 @@ export function readService(
       inline: false,
     };
   }
-  // a member that is not known is told above, and was meant to be one of these
-  const misnamed = Object.keys(entry).some((member) => !members.includes(member));
-  if (!misnamed && !deliveries.some((delivery) => entry[delivery] !== undefined)) {
+  if (!isGivenAnything(entry)) {
     to.add(path, 'the service is given nothing', `add ${deliveries.map(quoteName).join(', ')} or several`);
   }
   const group = entry['group'] === undefined ? undefined : readGroup(entry['group'], [...path, 'group'], to);
@@ -75,6 +73,12 @@ export function readService(
   if (service.inline) readInline(entry, path, service, provider, to);
   checkCredentialIds(service, path, to);
   return service;
+}
+
+/** A member that is not known is told already, and was meant to be one of these. */
+function isGivenAnything(entry: JsonMembers): boolean {
+  for (const delivery of deliveries) if (entry[delivery] !== undefined) return true;
+  return Object.keys(entry).some((member) => !members.includes(member));
 }
 
 /** How a kind of name must look, what it is called, and what would be right. */
@@ -116,13 +120,13 @@ function named(
   const values: NamedValue[] = [];
   if (value === undefined) return values;
   const entries = to.object(value, path);
+  // the name is quoted for the message only: nearly no value has a problem
+  const problem = (name: string, part: string) =>
+    problemOf(name, part) === undefined ? undefined : problemOf(quotedIfOdd(name), part);
   for (const name of Object.keys(entries ?? {})) {
     const at = [...path, name];
     checkName(name, at, rule, to);
-    const text = to.value(entries?.[name], at, name, (_, part) =>
-      // the name is quoted for the message only: nearly no value has a problem
-      problemOf(name, part) === undefined ? undefined : problemOf(quotedIfOdd(name), part),
-    );
+    const text = to.value(entries?.[name], at, name, problem);
     // a template may use one that is wrong: its name is declared
     values.push([name, text ?? '']);
   }

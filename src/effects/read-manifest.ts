@@ -57,17 +57,8 @@ export function readManifestFrom(
 
 async function readFound(main: Found | undefined, fragments: readonly Found[]): Promise<ManifestSource> {
   if (!main && fragments.length === 0) return { kind: 'missing' };
-  const fast = (found: Found): ManifestText | undefined => {
-    const parsed = 'reason' in found ? undefined : parseJsonFast(found.text);
-    return parsed && { file: found.file, value: parsed.value, locate: () => undefined };
-  };
-  const fastMain = main && fast(main);
-  const fastFragments = fragments.flatMap((found) => fast(found) ?? []);
-  if ((!main || fastMain) && fastFragments.length === fragments.length) {
-    const manifest = readManifest(fastMain, fastFragments);
-    if (manifest.problems.length + manifest.doubts.length === 0)
-      return { kind: 'read', manifest, visibleNames: [] };
-  }
+  const healthy = readFast(main, fragments);
+  if (healthy) return { kind: 'read', manifest: healthy, visibleNames: [] };
   // something is odd: only now load the parser that knows positions
   const { parseJsonTree } = await import('../domain/json-tree.ts');
   const slow = (found: Found): ManifestText => parseSlowly(found, parseJsonTree);
@@ -77,6 +68,25 @@ async function readFound(main: Found | undefined, fragments: readonly Found[]): 
     .filter(({ file }) => spoilt.has(file))
     .flatMap(({ text }) => (text === undefined ? [] : namesIn(text, parseJsonTree)));
   return { kind: 'read', manifest, visibleNames: [...new Set(visibleNames)] };
+}
+
+/** @returns undefined if something is odd */
+function readFast(main: Found | undefined, fragments: readonly Found[]): Manifest | undefined {
+  const fastMain = main && parseFast(main);
+  if (main && !fastMain) return undefined;
+  const fastFragments: ManifestText[] = [];
+  for (const fragment of fragments) {
+    const parsed = parseFast(fragment);
+    if (!parsed) return undefined;
+    fastFragments.push(parsed);
+  }
+  const manifest = readManifest(fastMain, fastFragments);
+  return manifest.problems.length + manifest.doubts.length === 0 ? manifest : undefined;
+}
+
+function parseFast(found: Found): ManifestText | undefined {
+  const parsed = 'reason' in found ? undefined : parseJsonFast(found.text);
+  return parsed && { file: found.file, value: parsed.value, locate: () => undefined };
 }
 
 type ParseTree = typeof import('../domain/json-tree.ts').parseJsonTree;
@@ -106,20 +116,24 @@ function parseSlowly(found: Found, parseJsonTree: ParseTree): ManifestText {
 
 /** @returns undefined if there is no entry of that name */
 function find(root: string, file: string): Found | undefined {
-  let bytes: Uint8Array;
+  let bytes: Buffer;
   try {
     bytes = readRegularFile(root + file, largestFile).bytes;
   } catch (error) {
     return exists(root + file) ? { file, reason: reason(error) } : undefined;
   }
+  // U+FFFD stands for what is not UTF-8, if nobody wrote it: a TextDecoder for all would take longer
+  const text = bytes.toString('utf8');
+  if (!text.includes('\ufffd') || isUtf8(bytes)) return { file, text };
+  return { file, reason: { message: 'is not valid UTF-8' }, text };
+}
+
+function isUtf8(bytes: Uint8Array): boolean {
   try {
-    return { file, text: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes) };
+    new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return true;
   } catch {
-    return {
-      file,
-      reason: { message: 'is not valid UTF-8' },
-      text: new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes),
-    };
+    return false;
   }
 }
 

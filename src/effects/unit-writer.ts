@@ -1,5 +1,6 @@
 import { closeSync, mkdirSync, openSync, renameSync, symlinkSync, unlinkSync, writeSync } from 'node:fs';
-import type { GeneratedFile, GeneratedLink } from '../unit/plan-units.ts';
+import type { GeneratedFile } from '../unit/generated-file.ts';
+import type { GeneratedLink } from '../unit/plan-units.ts';
 
 /**
  * Writes files below a directory, each to a temporary name (one that systemd ignores) and renamed, so that

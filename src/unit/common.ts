@@ -32,13 +32,16 @@ export function unitName(name: ServiceName, suffix: 'secrets' | 'config' | 'retr
 
 /** A command of this program. */
 export function command(machine: Pick<Machine, 'executable'>, ...args: readonly string[]): string {
-  return [quoteProgram(machine.executable), ...args.map(quoteArgument)].join(' ');
+  let line = quoteProgram(machine.executable);
+  for (const arg of args) line += ` ${quoteArgument(arg)}`;
+  return line;
 }
 
 /** A list of paths, as in `RequiresMountsFor=`. */
 export function pathList(list: readonly string[]): string {
-  const [only = '', ...more] = list;
-  return more.length === 0 ? quotePath(only) : [...new Set(list)].map(quotePath).join(' ');
+  let text = '';
+  for (const path of new Set(list)) text += `${text === '' ? '' : ' '}${quotePath(path)}`;
+  return text;
 }
 
 /** Where a service's secrets are: relative to /run, as in `RuntimeDirectory=`. */
@@ -68,6 +71,7 @@ export const networkOrdering: readonly Setting[] = [
  * characters that mean something in this setting, whose directories must be open.
  */
 export function sources(files: readonly string[]): readonly Setting[] {
+  if (files.length === 0) return [];
   return [...new Set(files)]
     .filter((file) => /^[A-Za-z0-9_@.,/+-]+$/.test(file))
     .map((file) => ['BindReadOnlyPaths', `-${file}:${paths.sources}${file}`] as const);

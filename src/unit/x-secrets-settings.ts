@@ -24,6 +24,11 @@ export function xSecretsSettings(service: Service, context: UnitContext): Settin
   if (service.group !== undefined) settings.push(xSetting('Group', service.group));
   if (service.runtimeDirectory !== undefined)
     settings.push(xSetting('RuntimeDirectory', service.runtimeDirectory));
+  return addValues(settings, service);
+}
+
+/** The end of the section: what differs between services that are alike. */
+export function addValues(settings: Setting[], service: Service): Setting[] {
   for (const [name, value] of service.environment) settings.push(xSetting('Environment', `${name}=${value}`));
   for (const [id, value] of service.credentials) settings.push(xSetting('Credential', `${id}=${value}`));
   for (const { name, value, mode, credential } of service.files) {

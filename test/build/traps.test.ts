@@ -142,6 +142,13 @@ const variables: readonly (readonly [string, (directory: string) => NodeJS.Proce
     (directory) => ({ BUN_INSPECT_CONNECT_TO: `unix://${join(directory, 'socket')}?wait=1` }),
   ],
   ['a script of a debugger', (directory) => ({ BUN_INSPECT_PRELOAD: plantScript(directory, 'planted.js') })],
+  [
+    'a file for the order of functions',
+    (directory) => ({
+      BUN_BYTECODE_ORDER_OUT: join(directory, 'sprung'),
+      BUN_BYTECODE_ORDER_NAMES_OUT: join(directory, 'sprung'),
+    }),
+  ],
   // the name that Bun looks for is no other that could be set
   ['an altered name', (directory) => ({ UN_OPTIONS: `--preload=${plantScript(directory, 'planted.js')}` })],
   [
@@ -247,7 +254,15 @@ describe('the traps are there: they catch a program that is compiled without pre
 });
 
 describe('the base executable', () => {
-  const names = ['BUN_OPTIONS', 'BUN_BE_BUN', 'BUN_INSPECT', 'BUN_INSPECT_CONNECT_TO', 'BUN_INSPECT_PRELOAD'];
+  const names = [
+    'BUN_OPTIONS',
+    'BUN_BE_BUN',
+    'BUN_INSPECT',
+    'BUN_INSPECT_CONNECT_TO',
+    'BUN_INSPECT_PRELOAD',
+    'BUN_BYTECODE_ORDER_OUT',
+    'BUN_BYTECODE_ORDER_NAMES_OUT',
+  ];
   const text = `…\0${names.join('\0')}\0…Bun v1.4.3 (abc)`;
 
   test('has one byte of each name altered', () => {

@@ -74,11 +74,19 @@ test('JSON as programs write it never needs the slow parser', () => {
   );
 });
 
+test.each(['[1.0]', '[-0]', '[1e400]', '{"n":123456789012345678901}'])(
+  'both parsers take %s alike',
+  (text) => {
+    expect(parseJsonFast(text)).toEqual({ value: parseJsonTree(text).value });
+  },
+);
+
 test.each([
   ['a duplicate member', '{"a":1,"a":1}'],
+  ['a duplicate member, white space between', '{ "a" : {"b": "c"} ,\n "a":[] }'],
   ['a duplicate member by an escape', '{"a":1,"\\u0061":1}'],
   ['numbers as names, which objects put in order', '{"2":1,"1":1}'],
-  ['an unusual number', '[1.0]'],
+  ['numbers as names beside escapes', '{"2":"\\n","1":1}'],
   ['an escape that need not be', '["\\u0041"]'],
   ['nesting without end', `${'['.repeat(100_000)}${']'.repeat(100_000)}`],
 ])('the fast parser leaves to the slow one: %s', (_, text) => {
