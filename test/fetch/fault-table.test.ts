@@ -1,7 +1,7 @@
 /**
  * Each fault at each request of a fetch, as the program that is built and the unmodified SDK meet it; the fault
  * lasts. By default each column is tried for some rows and each row for some columns: `UNIT_SECRETS_FAULTS=all` for
- * the whole table (docs/reliability.md).
+ * the whole table.
  *
  * What comes of it, in two tries:
  *

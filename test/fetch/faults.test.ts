@@ -44,7 +44,8 @@ const triesOf = (stderr: string): number => [...stderr.matchAll(/^try \d+ of \d+
 function expectTidy(stderr: string): void {
   expect(machine.leftovers()).toEqual([]);
   expect(stderr).not.toContain(secret);
-  expect(stderr).not.toContain('ops_');
+  // a hint may say how a token begins
+  expect(stderr).not.toMatch(/ops_\w/);
 }
 
 describe('what passes costs a try and no more', () => {
