@@ -44,7 +44,8 @@ const triesOf = (stderr: string): number => [...stderr.matchAll(/^try \d+ of \d+
 function expectTidy(stderr: string): void {
   expect(machine.leftovers()).toEqual([]);
   expect(stderr).not.toContain(secret);
-  expect(stderr).not.toContain('ops_');
+  // a hint may say how a token begins
+  expect(stderr).not.toMatch(/ops_\w/);
 }
 
 test('an entry that is edited meanwhile makes a fetch fail, so that it is tried again with the new one', async () => {
