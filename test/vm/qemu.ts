@@ -90,9 +90,13 @@ async function power(options: Boot, report: string): Promise<void> {
       ? ['-netdev', 'user,id=net', '-device', 'virtio-net-pci,netdev=net,romfile=']
       : ['-nic', 'none']),
   ];
-  // a test run that is killed leaves no machine behind
+  // a session of its own, since processors are shared by session (sched(7), autogroup). a run that is killed
+  // leaves no machine behind
   const program = ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...args];
-  const machine = spawn('setpriv', program, { stdio: ['ignore', 'inherit', 'inherit'] });
+  const machine = spawn('setpriv', program, {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    detached: true,
+  });
   const timer = setTimeout(() => machine.kill('SIGKILL'), options.timeoutMs);
   try {
     const [code] = (await once(machine, 'exit')) as [number | null];
