@@ -154,12 +154,10 @@ export async function changeDisk(
 
 /** Which of these texts are in a file, as bytes: deleted files and free space included. */
 export async function textsIn(path: string, texts: readonly string[]): Promise<string[]> {
-  const found: string[] = [];
-  for (const text of texts) {
-    // not on a command line
-    const { code } = await run(['grep', '-qaF', '-f', '-', path], { input: text, check: false });
-    if (code > 1) throw new Error(`cannot search ${path}`);
-    if (code === 0) found.push(text);
-  }
-  return found;
+  // not on a command line
+  const input = texts.map((text) => `${text}\n`).join('');
+  const { code, stdout } = await run(['grep', '-aoF', '-f', '-', path], { input, check: false });
+  if (code > 1) throw new Error(`cannot search ${path}`);
+  const found = new Set(stdout.split('\n'));
+  return texts.filter((text) => found.has(text));
 }
