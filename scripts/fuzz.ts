@@ -93,7 +93,12 @@ async function main(): Promise<number> {
 }
 
 function readOptions():
-  | { readonly seed: number; readonly count: number | undefined; readonly minutes: number | undefined; readonly only: readonly string[] }
+  | {
+      readonly seed: number;
+      readonly count: number | undefined;
+      readonly minutes: number | undefined;
+      readonly only: readonly string[];
+    }
   | string {
   let values: { seed?: string; count?: string; minutes?: string; only?: string[] };
   try {
