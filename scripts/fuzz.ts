@@ -2,10 +2,11 @@
  * Fuzzing, all kinds or one (docs/reliability.md): prints a line for each as it ends, a table, and each finding
  * with the seed and the number of its case. Ends with 1 if there is any.
  *
- *     node scripts/fuzz.ts [--seed N] [--count N] [--only KIND]…
+ *     node scripts/fuzz.ts [--seed N] [--count N] [--minutes N] [--only KIND]…
  *
  * --seed    the same seed gives the same cases; the day's date by default
  * --count   how many cases; each kind has its own number by default
+ * --minutes how long a kind may take at most; what was tried until then is counted
  * --only    may be given several times
  */
 import { parseArgs } from 'node:util';
@@ -41,7 +42,7 @@ process.exitCode = await main();
 
 async function fuzzAndVerifyManifests(options: FuzzOptions): Promise<Report> {
   const sample = new UnitSample(verifiedServices);
-  const report = await fuzzManifests({ ...options, lanes: 4, onOutput: (output) => sample.add(output) });
+  const report = await fuzzManifests({ ...options, lanes: 6, onOutput: (output) => sample.add(output) });
   const counts: Record<string, number> = { ...report.counts };
   const findings = [...report.findings];
   for (const suite of ['bookworm', 'trixie'] as const) {
@@ -68,7 +69,12 @@ async function main(): Promise<number> {
     const kind = kinds[name];
     if (!kind) continue;
     const begin = performance.now();
-    const report = await kind.run({ seed: options.seed, count: options.count ?? kind.count });
+    const { seed, minutes } = options;
+    const report = await kind.run({
+      seed,
+      count: options.count ?? kind.count,
+      ...(minutes === undefined ? {} : { until: begin + minutes * 60_000 }),
+    });
     const seconds = (performance.now() - begin) / 1000;
     reports.push({ report, seconds });
     console.log(`${name}: ${seconds.toFixed(0)} s, ${report.findings.length} findings`);
@@ -87,14 +93,20 @@ async function main(): Promise<number> {
 }
 
 function readOptions():
-  | { readonly seed: number; readonly count: number | undefined; readonly only: readonly string[] }
+  | {
+      readonly seed: number;
+      readonly count: number | undefined;
+      readonly minutes: number | undefined;
+      readonly only: readonly string[];
+    }
   | string {
-  let values: { seed?: string; count?: string; only?: string[] };
+  let values: { seed?: string; count?: string; minutes?: string; only?: string[] };
   try {
     ({ values } = parseArgs({
       options: {
         seed: { type: 'string' },
         count: { type: 'string' },
+        minutes: { type: 'string' },
         only: { type: 'string', multiple: true },
       },
     }));
@@ -110,5 +122,7 @@ function readOptions():
   if (seed === undefined) return '--seed is a number';
   const count = values.count === undefined ? undefined : number(values.count);
   if (values.count !== undefined && (count === undefined || count === 0)) return '--count is a number from 1';
-  return { seed, count, only };
+  const minutes = values.minutes === undefined ? undefined : number(values.minutes);
+  if (values.minutes !== undefined && !minutes) return '--minutes is a number from 1';
+  return { seed, count, minutes, only };
 }

@@ -182,16 +182,25 @@ function namesInTree(tree: Json | undefined): { services: string[]; others: Set<
   if (!isJsonObject(tree)) return { services, others };
   for (const [member, entries] of Object.entries(tree)) {
     if (!isJsonObject(entries)) continue;
-    if (member === 'sshKeys') for (const user of Object.keys(entries)) others.add(user);
+    if (member === 'sshKeys') {
+      for (const [user, keys] of Object.entries(entries))
+        if (hasOneOf(keys, 'privateKey', 'publicKey')) others.add(user);
+    }
     if (member !== 'services' && nearest(member, ['services']) === undefined) continue;
     services.push(...Object.keys(entries));
     for (const entry of Object.values(entries)) {
       for (const kind of isJsonObject(entry) ? [entry['files'], entry['configs']] : []) {
-        for (const file of isJsonObject(kind) ? Object.keys(kind) : []) others.add(file);
+        // behind a brace too few, services stand among the files of the one before
+        for (const [name, file] of isJsonObject(kind) ? Object.entries(kind) : [])
+          if (hasOneOf(file, 'value', 'template')) others.add(name);
       }
     }
   }
   return { services, others };
+}
+
+function hasOneOf(value: Json, ...names: readonly string[]): boolean {
+  return isJsonObject(value) && names.some((name) => Object.hasOwn(value, name));
 }
 
 /**

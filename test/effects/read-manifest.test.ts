@@ -486,3 +486,19 @@ test('messages do not name the root', async () => {
   mkdirSync(join(directory, manifestPath), { recursive: true });
   expect(messages(await readFrom(directory)).join()).not.toContain(directory);
 });
+
+test.each([
+  ['files', '"a":{"files":{"k":{"value":"x"},"m":{"value":"y"}}'],
+  ['configs', '"a":{"configs":{"k":{"template":"/t"},"m":{"template":"/u"}}'],
+])(
+  'behind a brace too few after its %s the other services are still seen, and no file is taken for one',
+  async (_, entry) => {
+    const text = `{"version":1,"services":{${entry},"b":{"environment":{"A":"x"}},"c":{"files":{"n":{"value":"z"}}}}}`;
+    const seen = visible(await readText(text));
+    expect(seen).toEqual(expect.arrayContaining(['a', 'b', 'c']));
+    // one brace less still
+    const fewer = visible(await readText(text.replace('}},"b"', '},"b"')));
+    expect(fewer).toEqual(expect.arrayContaining(['a', 'b', 'c']));
+    expect(fewer).not.toContain('k');
+  },
+);

@@ -11,7 +11,7 @@ import { FailureError } from '../../src/domain/failure.ts';
 import { openAgeFile } from '../../src/effects/age-open.ts';
 import { type AgeKey, makeAgeKey, sealWith } from './age-files.ts';
 import { mutateBytes, Random } from './random.ts';
-import { Findings, type FuzzOptions, type Report } from './report.ts';
+import { Findings, type FuzzOptions, hasTime, type Report } from './report.ts';
 
 /** The longest that one may take, in milliseconds, on a busy machine. */
 const patience = 5_000;
@@ -28,7 +28,8 @@ interface Base {
   readonly plain: Buffer;
 }
 
-export async function fuzzAge({ seed, count }: FuzzOptions): Promise<Report> {
+export async function fuzzAge(options: FuzzOptions): Promise<Report> {
+  const { seed, count } = options;
   const findings = new Findings('age');
   const directory = mkdtempSync(join(tmpdir(), 'unit-secrets-fuzz-'));
   try {
@@ -42,7 +43,7 @@ export async function fuzzAge({ seed, count }: FuzzOptions): Promise<Report> {
     const others = bases.filter(({ bytes }) => bytes.length < 10_000).map(({ bytes }) => bytes);
     const path = join(directory, 'file.age');
     const memory = process.memoryUsage().rss;
-    for (let index = 0; index < count; index++) {
+    for (let index = 0; index < count && hasTime(options); index++) {
       const random = new Random('age', seed, index);
       const where = `age --seed ${seed}, case ${index}`;
       const base = random.chance(0.03) ? bomb(random) : random.pick(bases);

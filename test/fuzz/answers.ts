@@ -7,7 +7,7 @@ import { requestNames } from '../emulator/requests.ts';
 import { parseEnvironmentFile } from '../support/environment-file.ts';
 import { FetchMachine } from '../support/fetch-machine.ts';
 import { mutateBytes, oddText, Random } from './random.ts';
-import { Findings, type FuzzOptions, type Report } from './report.ts';
+import { Findings, type FuzzOptions, hasTime, type Report } from './report.ts';
 
 const secret = 'n0t-4-r34l-s3cr3t';
 const data = {
@@ -25,7 +25,8 @@ const targets = [
   'details',
 ];
 
-export async function fuzzAnswers({ seed, count }: FuzzOptions): Promise<Report> {
+export async function fuzzAnswers(options: FuzzOptions): Promise<Report> {
+  const { seed, count } = options;
   const findings = new Findings('answers');
   const machine = await FetchMachine.start(data);
   try {
@@ -33,7 +34,7 @@ export async function fuzzAnswers({ seed, count }: FuzzOptions): Promise<Report>
       { app: { PASSWORD: 'op://Homelab/App/password' } },
       { tries: 1, timeout: `${timeout}s` },
     );
-    for (let index = 0; index < count; index++) {
+    for (let index = 0; index < count && hasTime(options); index++) {
       const random = new Random('answer', seed, index);
       const target = targets[index % targets.length] ?? '';
       const where = `answers --seed ${seed}, case ${index} (${target})`;

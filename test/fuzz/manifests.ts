@@ -17,13 +17,13 @@ import { binary } from '../build/binary.ts';
 import { GeneratorShell } from './generator-shell.ts';
 import { isObject, type ManifestCase, manifestCase } from './manifest-cases.ts';
 import { oddText, Random } from './random.ts';
-import { Findings, type FuzzOptions, type Report } from './report.ts';
+import { Findings, type FuzzOptions, hasTime, type Report } from './report.ts';
 import { pathProblem, unitProblems } from './unit-oracle.ts';
 
 /** How many files of manifest.d one run reads. */
 const fragmentsPerRun = 50;
 /** Of so many manifests one is read alone, as manifest.json. */
-const aloneEvery = 20;
+const aloneEvery = 100;
 /** The longest that a run may take, in milliseconds, on a busy machine with two cores. */
 const patience = 60_000;
 
@@ -37,12 +37,8 @@ export interface ManifestFuzzOptions extends FuzzOptions {
   readonly onOutput?: (output: Output) => void;
 }
 
-export async function fuzzManifests({
-  seed,
-  count,
-  lanes = 1,
-  onOutput,
-}: ManifestFuzzOptions): Promise<Report> {
+export async function fuzzManifests(options: ManifestFuzzOptions): Promise<Report> {
+  const { seed, count, lanes = 1, onOutput } = options;
   const findings = new Findings('manifests');
   const parent = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
   const directory = mkdtempSync(join(parent, 'unit-secrets-fuzz-'));
@@ -61,9 +57,9 @@ export async function fuzzManifests({
 
   async function runLane(program: string, lane: string): Promise<void> {
     await using shell = new GeneratorShell(program);
-    for (let job = next++; job < alone + runs; job = next++) {
-      if (job < alone) await runAlone(shell, lane, job);
-      else await runFragments(shell, lane, job - alone);
+    for (let job = next++; job < runs + alone && hasTime(options); job = next++) {
+      if (job < runs) await runFragments(shell, lane, job);
+      else await runAlone(shell, lane, job - runs);
     }
   }
 

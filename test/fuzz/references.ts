@@ -6,11 +6,12 @@ import { isSecretReference, parseSecretReference } from '../../src/domain/secret
 import { parseTemplate } from '../../src/domain/template.ts';
 import { composeValue, parseValue, referencesOf } from '../../src/domain/value.ts';
 import { oddText, Random, trouble } from './random.ts';
-import { Findings, type FuzzOptions, type Report } from './report.ts';
+import { Findings, type FuzzOptions, hasTime, type Report } from './report.ts';
 
-export function fuzzReferences({ seed, count }: FuzzOptions): Report {
+export function fuzzReferences(options: FuzzOptions): Report {
+  const { seed, count } = options;
   const findings = new Findings('references');
-  for (let index = 0; index < count; index++) {
+  for (let index = 0; index < count && hasTime(options); index++) {
     const random = new Random('reference', seed, index);
     const where = `references --seed ${seed}, case ${index}`;
     try {

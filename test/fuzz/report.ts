@@ -12,7 +12,13 @@ export interface FuzzOptions {
   readonly seed: number;
   /** How many cases; what one is, each kind says. */
   readonly count: number;
+  /** No further case is begun after this time (`performance.now()`): what came until then is reported. */
+  readonly until?: number;
 }
+
+/** Whether there is time for another case. */
+export const hasTime = ({ until }: Pick<FuzzOptions, 'until'>): boolean =>
+  until === undefined || performance.now() < until;
 
 /** Collects counts and findings; of findings only so many, as one defect shows in thousands of cases. */
 export class Findings {

@@ -12,7 +12,7 @@ import { render } from '../../src/domain/render/render.ts';
 import { parseTemplate, type TemplatePart } from '../../src/domain/template.ts';
 import { parseEnvironmentFile } from '../support/environment-file.ts';
 import { mutateBytes, oddText, Random, trouble } from './random.ts';
-import { Findings, type FuzzOptions, type Report } from './report.ts';
+import { Findings, type FuzzOptions, hasTime, type Report } from './report.ts';
 
 /** The longest that one may take, in milliseconds, on a busy machine. */
 const patience = 5_000;
@@ -48,14 +48,15 @@ interface Sample {
   readonly values: Readonly<Record<string, string>>;
 }
 
-export function fuzzTemplates({ seed, count }: FuzzOptions): Report {
+export function fuzzTemplates(options: FuzzOptions): Report {
+  const { seed, count } = options;
   const findings = new Findings('templates');
   let samples: Sample[] = [];
   const judge = (): void => {
     if (samples.length > 0) judgeWithPython(samples, findings);
     samples = [];
   };
-  for (let index = 0; index < count; index++) {
+  for (let index = 0; index < count && hasTime(options); index++) {
     const random = new Random('template', seed, index);
     const where = `templates --seed ${seed}, case ${index}`;
     const format = random.pick(formatNames);
@@ -174,12 +175,17 @@ function plainOf(
       text +=
         format === 'json' && !inJsonString(text)
           ? `"${marked}"`
-          : format === 'toml' && /[=[,]\s*$/.test(text)
+          : format === 'toml' && /[=[,]\s*$/.test(text) && !inTomlString(text)
             ? `"${marked}"`
             : marked;
     }
   }
   return text;
+}
+
+function inTomlString(text: string): boolean {
+  const long = text.match(/'''|"""/g)?.length ?? 0;
+  return long % 2 === 1 || (text.slice(text.lastIndexOf('\n') + 1).match(/["']/g)?.length ?? 0) % 2 === 1;
 }
 
 function inJsonString(text: string): boolean {

@@ -43,7 +43,7 @@ const command: Check = (value) => {
   const words = parseCommandLine(value.replace(/^[-+@!:]+/, ''), { dollars: true });
   if (typeof words === 'string') return words;
   const [program = ''] = words;
-  return program.startsWith('/') || ['systemctl', 'rm'].includes(program)
+  return program.startsWith('/') || ['mkdir', 'rm', 'systemctl'].includes(program)
     ? undefined
     : `calls ${JSON.stringify(program)}`;
 };
@@ -111,6 +111,7 @@ const settings: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
     ExecReload: command,
     ExecStop: command,
     ExecStopPost: command,
+    OOMPolicy: matches(/^continue$/),
     Restart: matches(/^[a-z-]+$/),
   },
   Timer: {

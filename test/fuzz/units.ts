@@ -21,7 +21,7 @@ import { parseEnvironmentFile } from '../support/environment-file.ts';
 import { makeAgeKey, sealForKey } from './age-files.ts';
 import { isObject, manifestCase } from './manifest-cases.ts';
 import { mutateBytes, Random, trouble } from './random.ts';
-import { Findings, type FuzzOptions, type Report } from './report.ts';
+import { Findings, type FuzzOptions, hasTime, type Report } from './report.ts';
 
 const secret = 'n0t-4-r34l-s3cr3t';
 /** Of so many damaged units one goes through the program. */
@@ -33,7 +33,8 @@ interface Unit {
   readonly text: string;
 }
 
-export async function fuzzUnits({ seed, count }: FuzzOptions): Promise<Report> {
+export async function fuzzUnits(options: FuzzOptions): Promise<Report> {
+  const { seed, count } = options;
   const findings = new Findings('units');
   const units: Unit[] = [];
   const rounds = Math.max(50, count);
@@ -49,7 +50,7 @@ export async function fuzzUnits({ seed, count }: FuzzOptions): Promise<Report> {
   const texts = units.map(({ text }) => Buffer.from(text));
   const world = new ProgramWorld(await binary());
   try {
-    for (let index = 0; index < count; index++) {
+    for (let index = 0; index < count && hasTime(options); index++) {
       const random = new Random('damaged unit', seed, index);
       const where = `units --seed ${seed}, case ${index}`;
       const unit = random.pick(units);
