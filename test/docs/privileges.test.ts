@@ -107,11 +107,11 @@ function row([what, found]: readonly [string, Settings | undefined]): string {
   const settings = must(found, what);
   const writes = [
     ...first(settings, 'RuntimeDirectory').split(' '),
-    ...(settings.get('BindPaths') ?? []).map((path) => path.replace('/run/', '')),
+    ...(settings.get('BindPaths') ?? []).map((path) => path.replace(/^-?\/run\//, '')),
   ].filter((path) => path !== '');
-  const state = settings.get('StateDirectory')?.map((path) => `/var/lib/${path}`) ?? [];
+  const state = (settings.get('ReadWritePaths') ?? []).map((path) => path.replace(/^-/, ''));
   const home = first(settings, 'ProtectHome');
-  const commands = ['ExecStart', 'ExecReload', 'ExecStopPost'].flatMap((name) => settings.get(name) ?? []);
+  const commands = [...settings].flatMap(([name, values]) => (/^Exec/.test(name) ? values : []));
   const cells = [
     what,
     first(settings, 'User') || 'root',
@@ -121,7 +121,7 @@ function row([what, found]: readonly [string, Settings | undefined]): string {
     [...writes.map((path) => `/run/${path}`), ...state, ...(home === 'no' ? ['what U may'] : [])].join(
       ', ',
     ) || 'nothing',
-    commands.some((command) => command.startsWith('+')) ? 'yes' : 'no',
+    commands.some((command) => /^[-@:]*[+!]/.test(command)) ? 'yes' : 'no',
   ];
   return `| ${cells.join(' | ')} |`;
 }

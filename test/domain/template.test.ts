@@ -104,7 +104,7 @@ describe('a template', () => {
       '{{ op://v/i }}',
       1,
       1,
-      'between "{{" and "}}": a secret reference has three or four parts, op://vault/item/[section/]field, this one has 2; write {{ "{{" }} for two braces',
+      'between "{{" and "}}": a secret reference has three or four parts, op://vault/item/[section/]field, this one has 2: the field is missing; write {{ "{{" }} for two braces',
     ],
   ])('%j is refused with the place', (text, line, column, message) => {
     const [first] = problems(text);

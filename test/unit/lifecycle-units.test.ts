@@ -95,12 +95,12 @@ test('what a service had in its environment stays for its further commands when 
   expect(ofBroken({ ...complete, runtimeDirectories: ['named'] })).toContain(
     '\nEnvironmentFile=-/run/named/env\n',
   );
-  expect(ofBroken({ ...complete, runtimeDirectories: ['named', 'other'] })).not.toContain('Environment');
-  expect(ofBroken(left)).not.toContain('Environment');
+  expect(ofBroken({ ...complete, runtimeDirectories: ['named', 'other'] })).not.toContain('EnvironmentFile=');
+  expect(ofBroken(left)).not.toContain('EnvironmentFile=');
   // and of one that fetched for itself
   expect(
     unitsFor({ app: broken }, [], ['app']).units.get('app.service.d/49-unit-secrets-wipe.conf'),
   ).toContain(
-    '\nEnvironmentFile=-/run/unit-secrets/inline/app/env\nEnvironment=UNIT_SECRETS_DIRECTORY=/run/unit-secrets/inline/app\n',
+    '\nEnvironmentFile=-/run/unit-secrets/inline/app/env\nReadOnlyPaths=-/run/unit-secrets/inline/app/env\nEnvironment=UNIT_SECRETS_DIRECTORY=/run/unit-secrets/inline/app\n',
   );
 });

@@ -27,7 +27,7 @@ describe('a value in JSON', () => {
   });
 
   test.each([
-    ['{"a": ${A}', '1:7: not valid JSON: a closing brace "}" is expected here'],
+    ['{"a": ${A}', '1:7: not valid JSON: the file ends here, and a closing brace "}" is missing'],
     ['{"a": $${', '1:7: not valid JSON: this is not a JSON value'],
     ['{\n  // ${A}\n  "a": 1}', '2:3: not valid JSON: JSON has no comments'],
     ['{"a": 1, "a": ${A}}', '1:10: not valid JSON: this member is given twice: keep one of them'],
