@@ -68,7 +68,7 @@ export class HostLock {
       lost,
       release: async () => {
         // one that was taken over is not ours to release
-        if (this.#inode() !== ino) return;
+        if (this.#inode() !== ino || (!sound && this.#readHolder()?.pid !== process.pid)) return;
         remove(this.#holder);
         if (sound) await release().catch(() => {});
         // whose time somebody has changed is still ours: left there, all would wait until it is stale
@@ -96,13 +96,19 @@ export class HostLock {
 
   /** Only if the file is about this very lock: its writer may be between the two. */
   #isHolderDead(ino: number): boolean {
+    const holder = this.#readHolder();
+    return holder?.ino === ino && !isAlive(holder.pid);
+  }
+
+  /** Who holds which lock, as far as the file tells. */
+  #readHolder(): { readonly pid: number; readonly ino: unknown } | undefined {
     try {
       const holder: unknown = JSON.parse(readFileSync(this.#holder, 'utf8'));
-      if (typeof holder !== 'object' || holder === null) return false;
-      if (!('pid' in holder) || typeof holder.pid !== 'number') return false;
-      return 'ino' in holder && holder.ino === ino && !isAlive(holder.pid);
+      if (typeof holder !== 'object' || holder === null) return undefined;
+      if (!('pid' in holder) || typeof holder.pid !== 'number' || !('ino' in holder)) return undefined;
+      return { pid: holder.pid, ino: holder.ino };
     } catch {
-      return false;
+      return undefined;
     }
   }
 }
