@@ -67,14 +67,15 @@ export class HostLock {
       sound: () => sound,
       lost,
       release: async () => {
+        const holder = this.#readHolder();
+        const named = holder?.pid === process.pid && holder.ino === ino;
         try {
-          const holder = this.#readHolder();
-          if (holder?.pid === process.pid && holder.ino === ino) remove(this.#holder);
+          if (named) remove(this.#holder);
         } catch {
           // a directory that has become read-only: the lock is stale in 15 s
         }
-        // one that was taken over or removed is not ours to release
-        if (this.#inode() !== ino) return;
+        // one that was taken over or removed is not ours to release; some file systems use an inode again
+        if (this.#inode() !== ino || !(sound || named)) return;
         if (sound) await release().catch(() => {});
         // whose time somebody has changed is still ours: left there, all would wait until it is stale
         else removeDirectory(this.#path);
@@ -105,6 +106,7 @@ export class HostLock {
     return holder?.ino === ino && !isAlive(holder.pid);
   }
 
+  /** Who holds which lock, as far as the file tells. */
   #readHolder(): { readonly pid: number; readonly ino: unknown } | undefined {
     try {
       const holder: unknown = JSON.parse(readFileSync(this.#holder, 'utf8'));
