@@ -137,7 +137,7 @@ const hardening = new Set(
 const hardened = /^[A-Za-z0-9_@~:,/=.%+ -]*$/;
 
 const xSettings = new Set(
-  'Service Provider Vault Identity Tries Timeout Group RuntimeDirectory Environment Credential File Config ConfigValue Error KnownService TokenFile TokenAge TokenCredential User Authorize KeyFile PrivateKey PublicKey'.split(
+  'Service Provider Vault Identity Tries Timeout Group RuntimeDirectory Environment Credential File FileCredential Config ConfigCredential ConfigValue Error KnownService TokenFile TokenAge TokenCredential User Authorize KeyFile PrivateKey PublicKey'.split(
     ' ',
   ),
 );
