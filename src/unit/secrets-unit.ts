@@ -32,6 +32,8 @@ export interface FetchOptions {
 const tokenCredential: Setting = ['LoadCredential', `1password-token:${paths.token}`];
 /** What systemd takes where there is no token: else it would not start the fetch, which can tell why. */
 const noToken: Setting = ['SetCredential', `1password-token:${noTokenText}`];
+/** Many may wait for one at boot: the engine is not to prepare memory that none of them needs (docs/decisions/0005). */
+const leanEngine: Setting = ['Environment', 'BUN_JSC_useWarmUpMarkedBlocks=0'];
 const tokenPath: Setting = ['BindReadOnlyPaths', '-/run/unit-secrets/token'];
 
 /** `X-secrets.service`. */
@@ -73,7 +75,7 @@ export function secretsUnit(
   if (group !== undefined) settings.push(['Group', group]);
   settings.push(['RuntimeDirectory', directories]);
   settings.push(['RuntimeDirectoryMode', group === undefined ? '0700' : '0710']);
-  if (!vault) settings.push(tokenCredential, noToken, tokenPath);
+  if (!vault) settings.push(tokenCredential, noToken, tokenPath, leanEngine);
   const files = vault ? [vault.path, ...vault.identities] : [];
   for (const { template } of configs) files.push(template);
   if (files.length > 0) settings.push(...sources(files));
