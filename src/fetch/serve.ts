@@ -50,8 +50,9 @@ const longestHandOver = 2_000;
 const step = 20;
 
 /**
- * Fetches for everyone who waits, with one session, until nobody does. Of what was asked only what a service
- * itself asked for is answered to it; a value that several want is fetched once.
+ * Fetches for everyone who waits, with one session, until nobody does, or, where others were served, nobody has come
+ * for 200 ms. Of what was asked only what a service itself asked for is answered to it; a value that several want is
+ * fetched once.
  *
  * @param own the id of our own request, whose answer is returned; undefined if the lock was lost before
  */
@@ -65,8 +66,18 @@ export async function serve(own: string, outside: ServeWorld): Promise<Answer | 
   let ownAnswer: Answer | undefined;
   let session: Session | undefined;
   const handed: string[] = [];
+  /** Where many start, those who are late need not sign in again. */
+  async function moreComes(): Promise<boolean> {
+    const end = world.now() + quiet;
+    while (handed.length > 0 && session?.isOpen() && world.now() < end) {
+      await world.sleep(step);
+      if (world.pending().length > 0) return true;
+    }
+    return false;
+  }
   try {
-    while (world.sound() && world.pending().length > 0 && !(ownAnswer && world.isLate())) {
+    const goesOn = (): boolean => world.sound() && !(ownAnswer && world.isLate());
+    while (goesOn() && (world.pending().length > 0 || (await moreComes()))) {
       if (session?.isOpen() === false) session = undefined;
       const opened = session ?? openIfAllowed(world);
       if (!('class' in opened)) session = opened;

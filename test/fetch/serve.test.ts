@@ -199,6 +199,16 @@ describe('one batch', () => {
     expect(seen.answers.get('late')).toEqual(value('op://v/late/f'));
   });
 
+  test('and who comes within 200 ms of it, where others were served', async () => {
+    const { of, seen } = world({ arrivals: { 10: ['a'], 850: ['late'], 1600: ['another time'] } });
+    await serve('own', of);
+    expect(seen.batches.map(({ references }) => references)).toEqual([
+      ['op://v/own/f', 'op://v/a/f'],
+      ['op://v/late/f'],
+    ]);
+    expect([seen.opened, seen.closed]).toEqual([1, 1]);
+  });
+
   test('or until our own time is over: then somebody else goes on', async () => {
     const { of, seen } = world({ arrivals: { 720: ['late'] }, lateAt: 720 });
     expect(await serve('own', of)).toMatchObject({ ok: true });
