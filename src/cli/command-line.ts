@@ -161,7 +161,8 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
       end(await tokenOpenCommand(rootOf(options.root)));
     });
   token
-    .command('wipe', { hidden: true })
+    .command('wipe')
+    .helpGroup(byUnits)
     .description('remove the opened token from RAM; called by unit-secrets-token.service')
     .addOption(rootOption())
     .action(async (options: { root: string }) => {

@@ -40,6 +40,8 @@ let closed: boolean | undefined;
  */
 function wasClosed(): boolean {
   if (closed !== undefined) return closed;
+  // Node.js sets the flag on all that it inherits
+  if (process.versions['bun'] === undefined) return false;
   try {
     // proc_pid_fdinfo(5): the flags are octal, those of open(2)
     const [, flags = '0'] = /^flags:\s*([0-7]+)/m.exec(readFileSync('/proc/self/fdinfo/1', 'utf8')) ?? [];
