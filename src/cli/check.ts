@@ -10,6 +10,7 @@ import { readManifestFiles, readManifestFrom } from '../effects/read-manifest.ts
 import { readTemplateFile } from '../effects/template-file.ts';
 import { paths } from '../unit/paths.ts';
 import { type ManifestSet, manifestSets, noManifest, shownName } from './manifest-set.ts';
+import { plural } from './plural.ts';
 import { toExitCode } from './report-failure.ts';
 import { snippetOf, withoutValues } from './snippet.ts';
 import { paint, print, printJson, terminalSize } from './terminal.ts';
@@ -282,7 +283,6 @@ function flat({ position, path, ...finding }: Finding): object {
 function summary(manifests: readonly Manifest[], findings: readonly Finding[]): string {
   const count = (severity: Finding['severity']): number =>
     findings.filter((finding) => finding.severity === severity).length;
-  const plural = (number: number, one: string): string => `${number} ${one}${number === 1 ? '' : 's'}`;
   const [errors, warnings] = [count('error'), count('warning')];
   const wrong = new Set(
     findings.filter((finding) => finding.severity === 'error').map(({ service }) => service),

@@ -11,6 +11,7 @@ import { withoutRenewals } from '../unit/renewal-unit.ts';
 import { compareUnits, type ServiceChange, type UnitChanges, type UnitTree } from '../unit/unit-changes.ts';
 import { generatorExecutable } from './generator-executable.ts';
 import { noManifest } from './manifest-set.ts';
+import { plural } from './plural.ts';
 import { toExitCode } from './report-failure.ts';
 import { type Colour, paint, print, printJson } from './terminal.ts';
 
@@ -95,7 +96,7 @@ export function printChanges({ units, services }: UnitChanges): void {
   }
   const count = (kind: string): number => units.filter(({ change }) => change === kind).length;
   print(
-    `${units.length} file${units.length === 1 ? '' : 's'}: ${count('added')} added, ${count('changed')} changed, ${count('removed')} removed\n`,
+    `${plural(units.length, 'file')}: ${count('added')} added, ${count('changed')} changed, ${count('removed')} removed\n`,
   );
 }
 
