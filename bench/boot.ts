@@ -5,7 +5,7 @@
  *
  * Then the share of `systemctl daemon-reload` that is the generator's: with its link and without, in turns.
  *
- *     node bench/boot.ts
+ *     npx node bench/boot.ts
  */
 import { binary } from '../test/build/binary.ts';
 import { bootEmulated } from '../test/systemd/emulated.ts';

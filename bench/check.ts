@@ -2,7 +2,7 @@
  * `check` on a manifest of a thousand services with as many templates, as a whole process; beside it the
  * same program doing nothing (`--version`) and Python reading the manifest, in turns. Prints medians and ratios.
  *
- *     node bench/check.ts
+ *     npx node bench/check.ts
  *
  * Fails if `check` takes more than a second.
  */

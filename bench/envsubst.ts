@@ -3,7 +3,7 @@
  * each breaks. A file is broken if its reader refuses it or gets another value than the password, or other
  * data beside it. Refused is what the tool says that it will not write.
  *
- *     node bench/envsubst.ts [PASSWORDS] [SEED]
+ *     npx node bench/envsubst.ts [PASSWORDS] [SEED]
  *
  * Needs Debian's gettext-base, python3, python3-yaml and git; says the same for the same seed.
  */

@@ -3,7 +3,7 @@
  * two ways in which it is commonly done: a fetcher for each service (naive), and a helper that is called for
  * each reference, one after the other, for each service (helper). The service is the emulator.
  *
- *     node bench/fetch.ts [--quick]
+ *     npx node bench/fetch.ts [--quick]
  *
  * --quick leaves out the other ways for 50 services, which take minutes.
  */

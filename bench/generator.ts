@@ -3,7 +3,7 @@
  * time and of CPU time, how they spread, and their ratios to systemd's own systemd-fstab-generator; then memory, and
  * time with the programs out of the page cache. Trust the ratios; of those, where the machine is shared, the CPU's.
  *
- *     node bench/generator.ts [--rounds FACTOR] [--others DIR]
+ *     npx node bench/generator.ts [--rounds FACTOR] [--others DIR]
  *
  * --rounds   how many times the usual number of rounds, such as 0.2 for a quick look
  * --others   where Debian's packages systemd-zram-generator, netplan.io and libnetplan0 are unpacked

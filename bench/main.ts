@@ -2,7 +2,7 @@
  * All benchmarks, one after the other, with what they ran on. Figures in one table come from one run in turns:
  * trust their ratios, the rest is this machine's.
  *
- *     node bench/main.ts [--write] [NAME...]
+ *     npx node bench/main.ts [--write] [NAME...]
  *
  * --write puts the result into docs/benchmarks.md as well.
  */
@@ -53,7 +53,7 @@ let failed = false;
 for (const [name, part] of Object.entries(parts)) {
   if (positionals.length > 0 && !positionals.includes(name)) continue;
   const args = [`bench/${name}.ts`, ...(part.args ?? [])];
-  const heading = `\n## ${part.title}\n\n\`node ${args.join(' ')}\`\n\n\`\`\`text\n`;
+  const heading = `\n## ${part.title}\n\n\`scripts/bench ${name}\`\n\n\`\`\`text\n`;
   process.stdout.write(heading);
   const { output, exitCode } = await run(args);
   process.stdout.write('```\n');

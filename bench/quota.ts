@@ -3,7 +3,7 @@
  * emulator, those of the sign-in with the others, since it is not known whether they count; two weeks of refreshes
  * are computed, with what becomes of them when the requests of a day are used up.
  *
- *     node bench/quota.ts
+ *     npx node bench/quota.ts
  *
  * Limits as of 2026-11, for all service accounts of an account together in 24 hours:
  * developer.1password.com/docs/service-accounts/rate-limits

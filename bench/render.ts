@@ -3,7 +3,7 @@
  * read by the format's parser, and put together without a look by `envsubst` (a process of its own, with its
  * start). Warm, in turns, medians; the ratio to the parser is what another machine should find too.
  *
- *     node bench/render.ts
+ *     npx node bench/render.ts
  *
  * Fails if one takes more than a second. Needs Debian's gettext-base.
  */

@@ -11,7 +11,7 @@ import { uptime } from '../effects/uptime.ts';
 import { dropInName, paths } from '../unit/paths.ts';
 import type { ServiceChange, UnitTree } from '../unit/unit-changes.ts';
 import { waitingFor } from './fetch-progress.ts';
-import { planChanges, printChanges } from './plan.ts';
+import { planOfManifest, printChanges } from './plan.ts';
 import { withProgress } from './progress.ts';
 import { toExitCode } from './report-failure.ts';
 
@@ -26,7 +26,7 @@ const tokenUnit = 'unit-secrets-token.service';
  */
 export function applyCommand(): Promise<ExitCode> {
   return toExitCode(async () => {
-    const { changes, problems } = await planChanges('');
+    const { changes, problems } = await planOfManifest('');
     for (const problem of problems) log('error', formatProblem(problem));
     if (problems.length > 0) {
       log(

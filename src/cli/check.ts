@@ -9,7 +9,8 @@ import { bareReferences, checkTemplate } from '../domain/render/check.ts';
 import { readManifestFiles, readManifestFrom } from '../effects/read-manifest.ts';
 import { readTemplateFile } from '../effects/template-file.ts';
 import { paths } from '../unit/paths.ts';
-import { type ManifestSet, manifestSets } from './manifest-set.ts';
+import { type ManifestSet, manifestSets, noManifest, shownName } from './manifest-set.ts';
+import { plural } from './plural.ts';
 import { toExitCode } from './report-failure.ts';
 import { snippetOf, withoutValues } from './snippet.ts';
 import { paint, print, printJson, terminalSize } from './terminal.ts';
@@ -36,7 +37,11 @@ export interface CheckOptions {
  */
 export function checkCommand(options: CheckOptions): Promise<ExitCode> {
   return toExitCode(async () => {
-    const checked = await Promise.all(manifestsOf(options).map((one) => checkOne(one, options)));
+    const checked = await checkAll(options).catch((error: unknown) => {
+      // programs get what they can read in any case
+      if (options.json && error instanceof FailureError) printJson({ problems: asProblems(error, options) });
+      throw error;
+    });
     const findings = checked.flatMap((one) => one.findings);
     if (options.json) printJson({ problems: findings.map(flat) });
     else {
@@ -54,6 +59,19 @@ export function checkCommand(options: CheckOptions): Promise<ExitCode> {
     // nothing else is wrong, as far as is known
     if (errors > 0 && errors === unasked.length) return unasked[0] ?? exitCodes.problems;
     return errors > 0 ? exitCodes.problems : exitCodes.ok;
+  });
+}
+
+async function checkAll(options: CheckOptions): Promise<Checked[]> {
+  return Promise.all(manifestsOf(options).map((one) => checkOne(one, options)));
+}
+
+/** Why nothing could be checked, a line each, as a problem of the file that it begins with. */
+function asProblems({ failure }: FailureError, { files }: CheckOptions): Finding[] {
+  return failure.message.split('\n').map((line): Finding => {
+    const file = files.find((name) => line.startsWith(`${shownName(name)}: `));
+    const message = file === undefined ? line : line.slice(shownName(file).length + 2);
+    return { severity: 'error', file: file ?? paths.manifest, message };
   });
 }
 
@@ -81,12 +99,7 @@ async function checkOne({ set, away }: Subject, options: CheckOptions): Promise<
   const { root } = options;
   const source = set ? await readManifestFrom(set.main, set.fragments) : await readManifestFiles(root, paths);
   if (source.kind === 'missing') {
-    throw new FailureError({
-      class: 'permanent',
-      exitCode: exitCodes.noInput,
-      message: `there is no manifest: neither ${root}${paths.manifest} nor ${root}${paths.manifestDirectory} exists`,
-      hint: 'name a file to be checked, or write one',
-    });
+    throw noManifest(root, 'name a file to be checked, or write one');
   }
   const { manifest } = source;
   const locate = hostPath(set, root);
@@ -270,7 +283,6 @@ function flat({ position, path, ...finding }: Finding): object {
 function summary(manifests: readonly Manifest[], findings: readonly Finding[]): string {
   const count = (severity: Finding['severity']): number =>
     findings.filter((finding) => finding.severity === severity).length;
-  const plural = (number: number, one: string): string => `${number} ${one}${number === 1 ? '' : 's'}`;
   const [errors, warnings] = [count('error'), count('warning')];
   const wrong = new Set(
     findings.filter((finding) => finding.severity === 'error').map(({ service }) => service),

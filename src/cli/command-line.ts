@@ -1,8 +1,12 @@
 import { resolve } from 'node:path';
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
+import { FailureError } from '../domain/failure.ts';
+import { writeErr } from '../effects/standard-error.ts';
+import { writeOut } from '../effects/standard-output.ts';
 import { buildIdentity } from '../version.ts';
 import { Argument, Command, CommanderError } from './commander.ts';
 import { jsonOption, rootOf, rootOption } from './options.ts';
+import { toExitCode } from './report-failure.ts';
 import { addReadCommand, addTokenCommands, addVaultCommands } from './secret-commands.ts';
 
 /**
@@ -19,6 +23,8 @@ export async function runCommandLine(args: readonly string[]): Promise<ExitCode>
     await program.parseAsync(helpAsOption(program, args), { from: 'user' });
     return exitCode;
   } catch (error) {
+    // help and version could not be written
+    if (error instanceof FailureError) return toExitCode(() => Promise.reject(error));
     if (!(error instanceof CommanderError)) throw error;
     // asked for help or the version: that is success, whatever name commander has for it
     return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
@@ -67,6 +73,8 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
     .showSuggestionAfterError()
     .exitOverride()
     .configureOutput({
+      writeOut,
+      writeErr,
       // errors are lower case, without "error: " in front, and say where to look next
       outputError: (text, write) => write(`unit-secrets: ${text.replace(/^error: /, '')}`),
     });
@@ -153,7 +161,8 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
       end(await tokenOpenCommand(rootOf(options.root)));
     });
   token
-    .command('wipe', { hidden: true })
+    .command('wipe')
+    .helpGroup(byUnits)
     .description('remove the opened token from RAM; called by unit-secrets-token.service')
     .addOption(rootOption())
     .action(async (options: { root: string }) => {
@@ -192,7 +201,7 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
     .addArgument(new Argument('<shell>', 'the shell').choices(['bash', 'zsh', 'fish']))
     .action(async (shell: 'bash' | 'zsh' | 'fish') => {
       const { completionCommand } = await import('./completion.ts');
-      end(completionCommand(shell, program));
+      end(await completionCommand(shell, program));
     });
 
   program

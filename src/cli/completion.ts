@@ -1,10 +1,11 @@
-import { writeSync } from 'node:fs';
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import type { buildProgram } from './command-line.ts';
 import { bashCompletion } from './completion/bash.ts';
 import { describeCommands } from './completion/describe.ts';
 import { fishCompletion } from './completion/fish.ts';
 import { zshCompletion } from './completion/zsh.ts';
+import { toExitCode } from './report-failure.ts';
+import { print } from './terminal.ts';
 
 const writers = { bash: bashCompletion, fish: fishCompletion, zsh: zshCompletion } as const;
 
@@ -19,8 +20,9 @@ export function completionText(shell: Shell, program: ReturnType<typeof buildPro
 }
 
 /** `completion SHELL`: prints the completion script. */
-export function completionCommand(shell: Shell, program: ReturnType<typeof buildProgram>): ExitCode {
-  const bytes = Buffer.from(completionText(shell, program));
-  for (let written = 0; written < bytes.length; ) written += writeSync(1, bytes, written);
-  return exitCodes.ok;
+export function completionCommand(shell: Shell, program: ReturnType<typeof buildProgram>): Promise<ExitCode> {
+  return toExitCode(() => {
+    print(completionText(shell, program));
+    return exitCodes.ok;
+  });
 }

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
+import { paths } from '../unit/paths.ts';
 
 /** Files that are one manifest. */
 export interface ManifestSet {
@@ -22,7 +23,7 @@ export function manifestSets(files: readonly string[]): ManifestSet[] {
     throw new FailureError({
       class: 'permanent',
       exitCode: exitCodes.noInput,
-      message: missing.map((file) => `${file}: does not exist`).join('\n'),
+      message: missing.map((file) => `${shownName(file)}: does not exist`).join('\n'),
     });
   }
   const named = files.flatMap((file) => (statSync(file).isDirectory() ? filesOf(file) : [file]));
@@ -36,6 +37,19 @@ export function manifestSets(files: readonly string[]): ManifestSet[] {
   const alone = fragments.filter((file) => !used.has(file)).sort();
   return alone.length > 0 ? [...sets, { main: undefined, fragments: alone }] : sets;
 }
+
+/** There is neither manifest.json nor manifest.d. */
+export function noManifest(root: string, hint = 'write one: man unit-secrets.manifest'): FailureError {
+  return new FailureError({
+    class: 'permanent',
+    exitCode: exitCodes.noInput,
+    message: `there is no manifest: neither ${root}${paths.manifest} nor ${root}${paths.manifestDirectory} exists`,
+    hint,
+  });
+}
+
+/** How messages name a file of the command line: an empty name is seen, too. */
+export const shownName = (file: string): string => (file === '' ? '""' : file);
 
 const isFragment = (file: string): boolean => basename(dirname(file)) === 'manifest.d';
 

@@ -203,13 +203,15 @@ interface Names {
   /** The commands that always ask. */
   readonly always: string;
   readonly retry: string;
+  readonly reload: string;
 }
 
 function namesOf(service: string): Names {
   const parsed = parseServiceName(service);
   const unit = parsed.ok ? companionName(parsed.service, 'secrets') : service;
   const retry = `unit-secrets retry ${parsed.ok ? serviceKey(parsed.service) : service}`;
-  return { unit: `${unit}.service`, retry, always: `"${retry}" and "systemctl reload ${unit}"` };
+  const reload = `systemctl reload ${unit}`;
+  return { unit: `${unit}.service`, retry, reload, always: `"${retry}" and "${reload}"` };
 }
 
 /** The last word in the journal says what to do. */
@@ -217,7 +219,8 @@ function withRemedy(failure: Failure, names: Names, unremembered: boolean): Fail
   const hint = failure.hint === undefined ? '' : `${failure.hint}; `;
   if (unremembered || failure.hint?.includes(names.always)) return failure;
   if (failure.class === 'permanent') {
-    return { ...failure, hint: `${hint}once that is done, "${names.retry}"; ${names.always} always ask` };
+    const first = hint === '' ? 'when that is mended, ' : `${hint}then `;
+    return { ...failure, hint: `${first}"${names.retry}", or "${names.reload}" if it runs` };
   }
   const again =
     failure.class === 'rate-limited'

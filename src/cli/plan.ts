@@ -1,19 +1,24 @@
 import { plan } from '../../generators/unit-secrets-generator.ts';
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
+import { FailureError } from '../domain/failure.ts';
 import { formatProblem, type Problem } from '../domain/problem.ts';
 import { log } from '../effects/journal-log.ts';
 import { readLoadedUnits } from '../effects/loaded-units.ts';
+import { permissionDenied, readManifestFiles } from '../effects/read-manifest.ts';
+import { paths } from '../unit/paths.ts';
 import type { UnitPlan } from '../unit/plan-units.ts';
 import { withoutRenewals } from '../unit/renewal-unit.ts';
 import { compareUnits, type ServiceChange, type UnitChanges, type UnitTree } from '../unit/unit-changes.ts';
 import { generatorExecutable } from './generator-executable.ts';
+import { noManifest } from './manifest-set.ts';
+import { plural } from './plural.ts';
 import { toExitCode } from './report-failure.ts';
 import { type Colour, paint, print, printJson } from './terminal.ts';
 
-/** `plan`: what `daemon-reload` would change. @returns 0 no change, 2 changes, 1 no change but problems */
+/** `plan`: what `daemon-reload` would change. @returns 0 no change, 2 changes, 1 no change but problems, 66 no manifest */
 export function planCommand(options: { readonly root: string; readonly json: boolean }): Promise<ExitCode> {
   return toExitCode(async () => {
-    const { changes, problems } = await planChanges(options.root);
+    const { changes, problems } = await planOfManifest(options.root);
     if (options.json) printJson({ ...changes, problems });
     else {
       for (const problem of problems) log('error', formatProblem(problem));
@@ -27,6 +32,28 @@ export function planCommand(options: { readonly root: string; readonly json: boo
 export interface PlannedChanges {
   readonly changes: UnitChanges;
   readonly problems: readonly Problem[];
+}
+
+/**
+ * `planChanges` for those who want to carry it out: says so if it is of no manifest.
+ *
+ * @throws FailureError; 66 if there is neither a manifest nor a unit of an earlier one, 77 if this user may not read it
+ */
+export async function planOfManifest(root: string): Promise<PlannedChanges> {
+  const planned = await planChanges(root);
+  const hidden = planned.problems.find(({ message }) => message === permissionDenied);
+  if (hidden && process.geteuid?.() !== 0) {
+    throw new FailureError({
+      class: 'permanent',
+      exitCode: exitCodes.noPermission,
+      message: formatProblem(hidden),
+      hint: 'run this as a user who may read it, as root for instance',
+    });
+  }
+  if ((await readManifestFiles(root, paths)).kind === 'read') return planned;
+  if (planned.changes.units.length === 0 && readLoadedUnits(root).size === 0) throw noManifest(root);
+  log('warning', `${noManifest(root).message}: every service is taken for removed`);
+  return planned;
 }
 
 /** Compares what is loaded with what the generator would write now. */
@@ -69,7 +96,7 @@ export function printChanges({ units, services }: UnitChanges): void {
   }
   const count = (kind: string): number => units.filter(({ change }) => change === kind).length;
   print(
-    `${units.length} file${units.length === 1 ? '' : 's'}: ${count('added')} added, ${count('changed')} changed, ${count('removed')} removed\n`,
+    `${plural(units.length, 'file')}: ${count('added')} added, ${count('changed')} changed, ${count('removed')} removed\n`,
   );
 }
 

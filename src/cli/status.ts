@@ -42,10 +42,17 @@ function show(options: StatusOptions, toText: (text: StatusText) => string): Exi
   const statuses = select(serviceStatuses(readLoadedUnits('')), options.services);
   const columns = terminalSize()?.columns;
   const [only] = statuses;
-  if (options.json) printJson({ services: statuses });
+  if (options.json) printJson({ services: statuses.map(toMilliseconds) });
   else if (options.services.length === 1 && only) print(toText(detailsText(only, columns)));
   else print(toText(tableText(statuses, columns)));
   return statuses.some(({ trouble }) => trouble !== undefined) ? exitCodes.problems : exitCodes.ok;
+}
+
+/** With its times, all in seconds, to a thousandth: more is not known. */
+export function toMilliseconds(status: ServiceStatus): ServiceStatus {
+  const round = (_: string, value: unknown): unknown =>
+    typeof value === 'number' ? Math.round(value * 1000) / 1000 : value;
+  return JSON.parse(JSON.stringify(status, round)) as ServiceStatus;
 }
 
 /** Drawn where the last one was; home, and clear what is below: a screen that is cleared first would flicker. */

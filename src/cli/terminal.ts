@@ -1,6 +1,4 @@
 import { isatty } from 'node:tty';
-import { exitCodes } from '../domain/exit-codes.ts';
-import { FailureError } from '../domain/failure.ts';
 import { writeOut } from '../effects/standard-output.ts';
 
 const codes = { bold: 1, red: 31, green: 32, yellow: 33, blue: 34, cyan: 36, dim: 2 } as const;
@@ -19,21 +17,12 @@ export function paint(colour: Colour, text: string, descriptor: 1 | 2 = 1): stri
 }
 
 /**
- * Writes to standard output, all of it: whoever reads a pipe may be slow, or gone.
+ * Writes to standard output, all of it.
  *
  * @throws FailureError with 74 if it cannot be written
  */
 export function print(text: string): void {
-  try {
-    writeOut(text);
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
-    throw new FailureError({
-      class: 'permanent',
-      exitCode: exitCodes.ioError,
-      message: `standard output cannot be written${code}`,
-    });
-  }
+  writeOut(text);
 }
 
 /** What `--json` prints. */

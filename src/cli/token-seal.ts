@@ -39,6 +39,14 @@ export interface TokenSealOptions {
 /** `token seal`: encrypts a service account token for this host, and others. */
 export function tokenSealCommand(options: TokenSealOptions): Promise<ExitCode> {
   return toExitCode(async () => {
+    if (options.output === '-') {
+      throw new FailureError({
+        class: 'permanent',
+        exitCode: exitCodes.usage,
+        message: '--output needs a file: the sealed token is not written to standard output',
+        hint: 'a file of that name is ./-',
+      });
+    }
     const { token } = await readHostSettings(options.root);
     const path = options.output ?? defaultOutput(token, options.root);
     // before anything is asked
@@ -83,7 +91,7 @@ async function recipientsOf(options: TokenSealOptions, identities: readonly stri
     log('warning', 'this host has no key: it will not be able to open the file');
   }
   const recipients = distinct([...own, ...others]);
-  requireRecipients(recipients, identities);
+  requireRecipients(recipients, identities, options.host);
   return recipients;
 }
 

@@ -91,7 +91,10 @@ async function editUntilSound(text: EditedText, before: string | undefined): Pro
       return readEdited(after);
     } catch (error) {
       if (!(error instanceof FailureError)) throw error;
-      if (!canAsk()) throw error;
+      if (!canAsk()) {
+        const hint = 'nothing was changed; on a terminal you are asked to edit it again';
+        throw new FailureError({ ...error.failure, hint });
+      }
       for (const line of error.failure.message.split('\n')) log('error', line);
       const answer = await readSecret(
         'press Enter to edit it again, or type q to leave everything as it was',

@@ -69,7 +69,7 @@ export function vaultInitCommand(
     }
     const own = options.host ? await hostRecipients(identities) : [];
     const recipients = distinct([...own, ...options.recipients.flatMap(readRecipientOption)]);
-    requireRecipients(recipients, identities);
+    requireRecipients(recipients, identities, options.host);
     if (options.vault === undefined) makeDirectoryOf(path);
     await createAgeVault(path, recipients, options.armor);
     log('info', `made ${path}`);
@@ -138,8 +138,10 @@ async function change(
   edit: Parameters<typeof changeAgeVault>[2],
 ): Promise<void> {
   const additional = options.recipients.flatMap(readRecipientOption);
-  const what = await changeAgeVault(place, additional, edit, waitingForVault(place.path));
+  const { what, recipients } = await changeAgeVault(place, additional, edit, waitingForVault(place.path));
   log('info', what === 'unchanged' ? `${reference} has that value already` : `${what} ${reference}`);
+  if (additional.length > 0)
+    log('info', `the vault can be opened by ${recipients.map(describeRecipient).join(', ')}`);
 }
 
 function accept(edit: AgeVaultEdit): void {

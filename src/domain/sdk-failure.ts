@@ -91,8 +91,9 @@ export function classifyAlone(reference: string, message: string): Failure {
   }
   // the SDK says so of vaults and items that are given by ids
   if (/no vault matched|vault couldn't be found/.test(message))
-    return permanent(`${name}: ${referenceErrors['vaultNotFound']}`);
-  if (/no item matched/.test(message)) return permanent(`${name}: ${referenceErrors['itemNotFound']}`);
+    return permanent(`${name}: ${referenceErrors['vaultNotFound']}`, referenceHints['vaultNotFound']);
+  if (/no item matched/.test(message))
+    return permanent(`${name}: ${referenceErrors['itemNotFound']}`, referenceHints['itemNotFound']);
   const failure = classifySdkMessage(message);
   return { ...failure, message: `${name}: ${failure.message}` };
 }
@@ -125,6 +126,14 @@ const referenceErrors: Readonly<Record<string, string>> = {
   unsupportedFileFormat: 'the file is not UTF-8 text',
 };
 
+/** What to do, where the text does not say it. */
+const referenceHints: Readonly<Record<string, string>> = {
+  vaultNotFound: 'correct the reference in the manifest, or let the service account see the vault',
+  itemNotFound: 'correct the reference in the manifest, or add the item in 1Password',
+  noMatchingSections: 'correct the reference in the manifest, or add the section in 1Password',
+  fieldNotFound: 'correct the reference in the manifest, or add the field in 1Password',
+};
+
 /**
  * Classifies the SDK's error for one reference of a batch; `other` and what is not known are transient, unless
  * it is known what the SDK says to a call for such a reference alone.
@@ -134,7 +143,7 @@ const referenceErrors: Readonly<Record<string, string>> = {
 export function classifyReferenceError(reference: string, type: string, message?: string): Failure {
   const name = JSON.stringify(reference);
   const text = Object.hasOwn(referenceErrors, type) ? referenceErrors[type] : undefined;
-  if (text !== undefined) return permanent(`${name}: ${text}`);
+  if (text !== undefined) return permanent(`${name}: ${text}`, referenceHints[type]);
   const unknown = transient(`${name}: 1Password could not resolve it this time`);
   if (message === undefined) return unknown;
   const failure = classifySdkMessage(message);

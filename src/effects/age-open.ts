@@ -22,6 +22,9 @@ const purposes = {
   },
 } as const;
 
+const noneFit =
+  'no key here is one that age encrypts for, such as ssh-rsa of less than 2048 bits: make another, "ssh-keygen -A" for a host';
+
 const restoreHint = 'restore it, from git for instance';
 
 export interface OpenedAgeFile {
@@ -85,7 +88,8 @@ export async function openAgeFile(options: {
   }
   if (result.reason === 'no-match') {
     const { message, recipient } = await notRecipient(header.stanzas, keys, failures);
-    throw permanentFailure(exitCodes.noPermission, path, message, hints.foreign(recipient));
+    const hint = recipient === undefined ? noneFit : hints.foreign(recipient);
+    throw permanentFailure(exitCodes.noPermission, path, message, hint);
   }
   throw dataFailure(path, `the file is damaged: its ${result.reason} was altered or cut off`, restoreHint);
 }
@@ -118,11 +122,25 @@ async function notRecipient(
   stanzas: readonly AgeStanza[],
   keys: readonly HostKey[],
   failures: readonly Failure[],
-): Promise<{ readonly message: string; readonly recipient: string }> {
+): Promise<{ readonly message: string; readonly recipient: string | undefined }> {
   const own = await Promise.all(keys.map((key) => key.describe()));
   const notes = failures.map((failure) => `; ${failure.message}`).join('');
   return {
     message: `this host is not a recipient: the file is for ${describeRecipients(stanzas)}; here ${own.join(', ')}${notes}`,
-    recipient: (await keys[0]?.recipient()) ?? '',
+    recipient: await firstRecipient(keys),
   };
+}
+
+/** The first of these keys that can be encrypted for, as a public key; undefined if there is none. */
+async function firstRecipient(keys: readonly HostKey[]): Promise<string | undefined> {
+  // nothing that opens a file needs it
+  const { readRecipient } = await import('./age-recipients.ts');
+  for (const key of keys) {
+    try {
+      return readRecipient(await key.recipient(), 'this host').text;
+    } catch (error) {
+      if (!(error instanceof FailureError)) throw error;
+    }
+  }
+  return undefined;
 }

@@ -7,7 +7,7 @@ import { sshTag } from './age-ssh.ts';
 import { sshRecipient } from './age-ssh-recipient.ts';
 import { readIdentities } from './identity-file.ts';
 import { log } from './journal-log.ts';
-import { configurationFailure, dataFailure, readLimited } from './read-limited.ts';
+import { configurationFailure, dataFailure, permanentFailure, readLimited } from './read-limited.ts';
 
 const largestFile = 1024 * 1024;
 
@@ -119,9 +119,24 @@ export function describeRecipient({ stanza, text }: Recipient): string {
   return stanza.tag === undefined ? text : `${stanza.type} (tag ${stanza.tag})`;
 }
 
-/** @throws FailureError with 78 if there is none */
-export function requireRecipients(recipients: readonly Recipient[], identities: readonly string[]): void {
+/**
+ * @param host whether this host's keys were to be among them
+ * @throws FailureError if there is none; with 78, or 64 where the host's keys were not wanted
+ */
+export function requireRecipients(
+  recipients: readonly Recipient[],
+  identities: readonly string[],
+  host: boolean,
+): void {
   if (recipients.length > 0) return;
+  if (!host) {
+    throw permanentFailure(
+      exitCodes.usage,
+      '--no-host',
+      "without this host's own keys nobody is left to encrypt for",
+      'name a public key with --recipient',
+    );
+  }
   throw configurationFailure(
     identities[0] ?? 'this host',
     'there is no key to encrypt for',

@@ -50,6 +50,12 @@ export async function createAgeVault(
   createFile(path, await seal(new Map(), recipients, armored));
 }
 
+/** What came of a change: whether the field was set, and whom the vault is for. */
+export interface AgeVaultChange {
+  readonly what: (AgeVaultEdit & { readonly ok: true })['what'];
+  readonly recipients: readonly Recipient[];
+}
+
 /**
  * Changes a vault in place, for all recipients that it had and the additional ones. Nobody else changes it
  * meanwhile with this program, and what anybody else has changed is not overwritten.
@@ -62,15 +68,16 @@ export function changeAgeVault(
   additional: readonly Recipient[],
   change: (vault: AgeVault) => AgeVaultEdit,
   waiting?: Waiting,
-): Promise<(AgeVaultEdit & { readonly ok: true })['what']> {
-  const work = async (): Promise<(AgeVaultEdit & { readonly ok: true })['what']> => {
+): Promise<AgeVaultChange> {
+  const work = async (): Promise<AgeVaultChange> => {
     const opened = await openAgeVault(place);
     const recipients = await knownRecipients(place, opened, additional);
     const edit = change(opened.vault);
     if (!edit.ok) throw new FailureError(edit.failure);
-    if (edit.what === 'unchanged' && additional.length === 0) return edit.what;
+    const { what } = edit;
+    if (what === 'unchanged' && additional.length === 0) return { what, recipients };
     await rewrite(place, opened, edit.vault, recipients);
-    return edit.what;
+    return { what, recipients };
   };
   return whileLocked(place.path, work, waiting);
 }

@@ -1,5 +1,6 @@
-import { fstatSync, writeSync } from 'node:fs';
+import { fstatSync } from 'node:fs';
 import { sendDatagram } from './datagram.ts';
+import { writeErr } from './standard-error.ts';
 
 const priorities = { error: 3, warning: 4, info: 6 } as const;
 const journalSocket = '/run/systemd/journal/socket';
@@ -32,11 +33,7 @@ export function log(level: keyof typeof priorities, message: string, fields: Fie
   }
   makeRoom?.();
   const prefix = terminal ? '' : `<${priorities[level]}>`;
-  try {
-    writeSync(2, lines.map((line) => `${prefix}${line}\n`).join(''));
-  } catch {
-    // a log that nobody takes any more is no reason to fail
-  }
+  writeErr(lines.map((line) => `${prefix}${line}\n`).join(''));
 }
 
 /** Whether stderr is a terminal, or another device; node:tty would take 1 MB of each of the many fetchers at boot. */

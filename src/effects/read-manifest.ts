@@ -256,6 +256,9 @@ function isDangling(path: string): boolean {
   }
 }
 
+/** The problem of a file that this user may not read. */
+export const permissionDenied = 'cannot be read: permission denied';
+
 interface Reason {
   readonly message: string;
   readonly hint?: string;
@@ -269,7 +272,7 @@ function reason(error: unknown): Reason {
       hint: 'mend the link; if it leads to a file system that is mounted later than generators run, move the file',
     };
   }
-  if (code === 'EACCES' || code === 'EPERM') return { message: 'cannot be read: permission denied' };
+  if (code === 'EACCES' || code === 'EPERM') return { message: permissionDenied };
   if (code === 'EISDIR') return { message: 'is a directory, not a file' };
   if (code === 'ELOOP') return { message: 'is a loop of symbolic links' };
   if (code === 'EFBIG') return { message: 'is larger than 16 MiB' };

@@ -274,6 +274,20 @@ test('values beside a problem are not shown', () => {
   expect(stdout).not.toContain('hunter2');
 });
 
+test('what does not exist is told to programs, too', () => {
+  const { exitCode, stdout, stderr } = unitSecrets(['check', '--json', '/nowhere/a.json', '']);
+  expect({ exitCode, stderr }).toEqual({
+    exitCode: exitCodes.noInput,
+    stderr: '/nowhere/a.json: does not exist\n"": does not exist\n',
+  });
+  expect(JSON.parse(stdout)).toEqual({
+    problems: [
+      { severity: 'error', file: '/nowhere/a.json', message: 'does not exist' },
+      { severity: 'error', file: '', message: 'does not exist' },
+    ],
+  });
+});
+
 test('no manifest at all ends with 66', () => {
   const { exitCode, stderr } = checkRoot({ '/etc/': '' });
   expect(exitCode).toBe(exitCodes.noInput);

@@ -73,6 +73,8 @@ test('every command has help, which says what the command does', () => {
   for (const command of commands) {
     expect(command.description()).toMatch(/^[a-z]/);
     expect(command.helpInformation()).toContain('--help');
+    const listed = command.parent?.helpInformation();
+    expect(listed).toMatch(new RegExp(`^  ${command.name()}\\b`, 'm'));
     for (const option of command.options) expect(option.description).toMatch(/^[a-z]/);
   }
 });

@@ -1,8 +1,8 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, test } from 'vitest';
 import { exitCodes } from '../../src/domain/exit-codes.ts';
-import { unitSecrets } from '../support/command.ts';
+import { runModule, unitSecrets } from '../support/command.ts';
 import { temporaryTree } from '../support/temporary.ts';
 
 const manifestJson = '/etc/unit-secrets/manifest.json';
@@ -85,4 +85,44 @@ test('a broken entry is told, and what it costs', () => {
 
 test('no colours where there is no terminal', () => {
   expect(plan(machineWith({ app })).stdout).not.toContain('\u001b');
+});
+
+describe('without a manifest', () => {
+  const none = (root: string): string =>
+    `there is no manifest: neither ${root}/etc/unit-secrets/manifest.json nor ${root}/etc/unit-secrets/manifest.d exists`;
+
+  test('there is nothing to plan, and the exit code is 66, as that of check', () => {
+    expect(plan('/nonexistent')).toEqual({
+      exitCode: exitCodes.noInput,
+      stdout: '',
+      stderr: `${none('/nonexistent')} (write one: man unit-secrets.manifest)\n`,
+    });
+  });
+
+  test('where there was one, it is said that all services are taken for removed', () => {
+    const root = machineWith({ app });
+    rmSync(join(root, manifestJson));
+    const { exitCode, stdout, stderr } = plan(root);
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: exitCodes.changes,
+      stderr: `${none(root)}: every service is taken for removed\n`,
+    });
+    expect(stdout).toContain('app.service has left the manifest');
+  });
+});
+
+test('who may not read the manifest is told so, and no plan', () => {
+  const root = machineWith({ app });
+  chmodSync(join(root, manifestJson), 0o600);
+  for (let at = root; at !== '/tmp' && at !== '/'; at = dirname(at)) chmodSync(at, 0o755);
+  // a plain user; this test runs as root, as all do that need other users
+  const module = `
+    process.setegid(65534); process.seteuid(65534);
+    const { planCommand } = await import('SOURCE/cli/plan.ts');
+    process.exitCode = await planCommand({ root: ${JSON.stringify(root)}, json: false });`;
+  expect(runModule(module)).toEqual({
+    exitCode: exitCodes.noPermission,
+    stdout: '',
+    stderr: `${manifestJson}: cannot be read: permission denied (run this as a user who may read it, as root for instance)\n`,
+  });
 });

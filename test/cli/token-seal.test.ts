@@ -108,6 +108,27 @@ describe('token seal', () => {
     expect(() => openWithAge('/', output, join(root, ed25519Path))).toThrow('no identity matched');
   });
 
+  test('for nobody asks for a recipient, not for host keys', () => {
+    const root = hostWithKeys();
+    const { exitCode, stderr } = seal(root, '--no-host');
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: exitCodes.usage,
+      stderr:
+        "--no-host: without this host's own keys nobody is left to encrypt for (name a public key with --recipient)\n",
+    });
+    expect(readdirSync(join(root, '/etc/unit-secrets'))).toEqual([]);
+  });
+
+  test('does not take - for a file', () => {
+    const { exitCode, stderr } = seal(hostWithKeys(), '--output', '-');
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: exitCodes.usage,
+      stderr:
+        '--output needs a file: the sealed token is not written to standard output (a file of that name is ./-)\n',
+    });
+    expect(existsSync('-')).toBe(false);
+  });
+
   test('writes where the manifest says, for the keys that it names', () => {
     const root = hostWithKeys();
     mkdirSync(join(root, 'keys'));

@@ -268,9 +268,35 @@ describe('recipients', () => {
     expect(stanzasOf(root)).toEqual(['ssh-ed25519']);
     expect(edit(`sed -i '/ssh-/d'`)).toMatchObject({
       exitCode: exitCodes.dataError,
-      stderr: 'vault.json: "$recipients" names nobody, who could open it?\n',
+      stderr:
+        'vault.json: "$recipients" names nobody, who could open it? (nothing was changed; on a terminal you are asked to edit it again)\n',
     });
     expect(stanzasOf(root)).toEqual(['ssh-ed25519']);
+  });
+});
+
+test('a value that is there already, for one recipient more, is encrypted anew and says so', () => {
+  const root = hostWithKeys(['ed25519']);
+  const admin = makeKey(join(temporaryDirectory(), 'admin'));
+  vault(root, 'init');
+  set(root, 'op://v/i/f', 'x');
+  const { exitCode, stderr } = set(root, 'op://v/i/f', 'x', '--recipient', `${admin}.pub`);
+  expect({ exitCode, stderr }).toEqual({
+    exitCode: 0,
+    stderr: expect.stringMatching(
+      /^op:\/\/v\/i\/f has that value already\nthe vault can be opened by ssh-ed25519 \(tag \S{6}\), ssh-ed25519 \(tag \S{6}\)\n$/,
+    ) as string,
+  });
+  expect(stanzasOf(root)).toEqual(['ssh-ed25519', 'ssh-ed25519']);
+});
+
+test('init for nobody asks for a recipient, not for host keys', () => {
+  const root = hostWithKeys(['ed25519']);
+  expect(vault(root, 'init', '--no-host')).toEqual({
+    exitCode: exitCodes.usage,
+    stdout: '',
+    stderr:
+      "--no-host: without this host's own keys nobody is left to encrypt for (name a public key with --recipient)\n",
   });
 });
 
@@ -332,6 +358,8 @@ describe('edit', () => {
       expect(stderr).toContain(message);
       expect(stderr).not.toContain('Hunter2');
       expect(stderr).not.toContain('bug');
+      if (message.includes('must') || message.includes('JSON'))
+        expect(stderr).toContain('(nothing was changed; ');
     }
     expect(readFileSync(join(root, vaultFile)).equals(before)).toBe(true);
     expect(leftovers()).toEqual([]);

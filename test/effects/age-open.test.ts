@@ -337,6 +337,19 @@ describe('a host that is not a recipient', () => {
     });
   });
 
+  test('is not advised to encrypt for a key that cannot be encrypted for', async () => {
+    const small = join(directory, 'small');
+    execFileSync('ssh-keygen', ['-q', '-t', 'rsa', '-b', '1024', '-N', '', '-m', 'PEM', '-f', small]);
+    const path = put(encrypt(['-R', `${other}.pub`]));
+    expect(await failure(path, small)).toMatchObject({
+      exitCode: 77,
+      hint: 'no key here is one that age encrypts for, such as ssh-rsa of less than 2048 bits: make another, "ssh-keygen -A" for a host',
+    });
+    // the next key that will do
+    const { hint } = await failure(path, small, host);
+    expect(hint).toContain(readFileSync(`${host}.pub`, 'utf8').trim());
+  });
+
   test('with an age key', async () => {
     const path = put(encrypt(['-R', `${other}.pub`]));
     const { message, hint } = await failure(path, age);

@@ -10,13 +10,19 @@ const directories = [
   '/usr/lib/systemd/system-generators',
 ];
 const check = 'generator';
-const install = 'ln -s /usr/bin/unit-secrets /etc/systemd/system-generators/unit-secrets-generator';
+
+/** The command that installs a program as a generator; by default the one that runs. */
+export function installCommand(program: string = process.execPath): string {
+  const quoted = /^[\w./+-]+$/.test(program) ? program : `'${program.replaceAll("'", "'\\''")}'`;
+  return `ln -s ${quoted} /etc/systemd/system-generators/unit-secrets-generator`;
+}
 
 /** Whether systemd will run the generator, and whether it has. */
 export function checkGenerator(loaded: UnitTree, hasEntries: boolean): HostFinding[] {
   const installed = findGenerators();
   const findings: HostFinding[] = [];
-  if (installed.length === 0) return [error(check, 'systemd knows no unit-secrets generator', install)];
+  if (installed.length === 0)
+    return [error(check, 'systemd knows no unit-secrets generator', installCommand())];
   for (const path of installed) findings.push(checkOne(path));
   if (installed.length > 1) {
     findings.push(
@@ -70,7 +76,7 @@ function checkOne(path: string): HostFinding {
     return ok(check, `${path} is installed`);
   } catch (thrown) {
     const code = codeOf(thrown);
-    if (code === 'ENOENT') return error(check, `${path} leads to nothing`, `rm ${path}; ${install}`);
+    if (code === 'ENOENT') return error(check, `${path} leads to nothing`, `rm ${path}; ${installCommand()}`);
     return error(check, `${path} is not executable: systemd skips it without a word`, `chmod +x ${path}`);
   }
 }

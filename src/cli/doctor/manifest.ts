@@ -3,6 +3,7 @@ import type { Manifest } from '../../domain/manifest.ts';
 import { formatProblem } from '../../domain/problem.ts';
 import { paths } from '../../unit/paths.ts';
 import type { UnitChanges } from '../../unit/unit-changes.ts';
+import { plural } from '../plural.ts';
 import { error, type HostFinding, ok, warning } from './finding.ts';
 
 const check = 'manifest';
@@ -17,11 +18,16 @@ export function checkManifest(manifest: Manifest, changes: UnitChanges): HostFin
     findings.push(error(check, message, 'unit-secrets check shows all; correct them'));
   } else {
     const { services, sshKeys } = manifest;
-    findings.push(ok(check, `is right: ${services.length} services, SSH keys of ${sshKeys.length} users`));
+    findings.push(
+      ok(
+        check,
+        `is right: ${plural(services.length, 'service')}, SSH keys of ${plural(sshKeys.length, 'user')}`,
+      ),
+    );
   }
   findings.push(...checkMounts(), ...checkList(manifest));
   if (changes.units.length > 0) {
-    const message = `the units that are loaded are not those of the manifest: ${changes.units.length} files differ`;
+    const message = `the units that are loaded are not those of the manifest: ${plural(changes.units.length, 'file')} ${changes.units.length === 1 ? 'differs' : 'differ'}`;
     findings.push(warning(check, message, 'unit-secrets plan shows how; unit-secrets apply loads them'));
   }
   return findings;
