@@ -3,6 +3,7 @@ import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { formatProblem, type Problem } from '../domain/problem.ts';
 import { log } from '../effects/journal-log.ts';
 import { readLoadedUnits } from '../effects/loaded-units.ts';
+import { withoutStubs } from '../unit/orphan-units.ts';
 import type { UnitPlan } from '../unit/plan-units.ts';
 import { withoutRenewals } from '../unit/renewal-unit.ts';
 import { compareUnits, type ServiceChange, type UnitChanges, type UnitTree } from '../unit/unit-changes.ts';
@@ -33,7 +34,8 @@ export interface PlannedChanges {
 export async function planChanges(root: string): Promise<PlannedChanges> {
   const loaded = readLoadedUnits(root);
   const planned = await plan({ root, executable: generatorExecutable(loaded) });
-  const changes = compareUnits(withoutRenewals(loaded), withoutRenewals(treeOf(planned)));
+  const comparable = (tree: UnitTree): UnitTree => withoutStubs(withoutRenewals(tree));
+  const changes = compareUnits(comparable(loaded), comparable(treeOf(planned)));
   return { changes, problems: planned?.problems ?? [] };
 }
 
@@ -50,6 +52,10 @@ const what: Readonly<Record<ServiceChange['change'], readonly [Colour, string]>>
   removed: ['red', 'has left the manifest: its secrets are wiped at once, the service keeps running'],
   changed: ['yellow', 'units change, what it is given does not'],
   broken: ['red', 'is kept down, as its entry has an error; if it is running, it keeps running'],
+  released: [
+    'green',
+    'is no longer kept down: the manifest does not name it; secrets that it still has are wiped',
+  ],
   mended: ['green', 'can be started again, as its entry is right now'],
 };
 
