@@ -63,7 +63,6 @@ export function withoutStubs(tree: UnitTree): UnitTree {
   const rest = new Map(
     [...tree].filter(([path, content]) => !stub.test(content) && !path.endsWith(`/${inlineWipeName}`)),
   );
-  if (rest.size === tree.size || [...rest.values()].some((content) => xSecretsText(content) !== ''))
-    return rest;
+  if ([...rest.values()].some((content) => xSecretsText(content) !== '')) return rest;
   return new Map([...rest].filter(([path]) => !/^(?:run-unit|unit-secrets-)/.test(path)));
 }
