@@ -63,6 +63,7 @@ export function withoutStubs(tree: UnitTree): UnitTree {
   const rest = new Map(
     [...tree].filter(([path, content]) => !stub.test(content) && !path.endsWith(`/${inlineWipeName}`)),
   );
-  if ([...rest.values()].some((content) => xSecretsText(content) !== '')) return rest;
-  return new Map([...rest].filter(([path]) => !/^(?:run-unit|unit-secrets-)/.test(path)));
+  const shared = /^(?:run-unit|unit-secrets-(?:token|wanted))/;
+  const isNeeded = [...rest].some(([path, content]) => !shared.test(path) && xSecretsText(content) !== '');
+  return isNeeded ? rest : new Map([...rest].filter(([path]) => !shared.test(path)));
 }
