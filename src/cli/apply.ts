@@ -18,8 +18,9 @@ import { uptime } from '../effects/uptime.ts';
 import { dropInName, paths } from '../unit/paths.ts';
 import type { ServiceChange, UnitTree } from '../unit/unit-changes.ts';
 import { waitingFor } from './fetch-progress.ts';
-import { planChanges, printChanges } from './plan.ts';
+import { planChanges, printChanges, printTemplates } from './plan.ts';
 import { withProgress } from './progress.ts';
+import { type RenderedFiles, renderedFiles } from './rendered-files.ts';
 import { toExitCode } from './report-failure.ts';
 import { failureOf, lastWord } from './status-facts.ts';
 
@@ -35,7 +36,7 @@ const tokenUnit = 'unit-secrets-token.service';
  */
 export function applyCommand(): Promise<ExitCode> {
   return toExitCode(async () => {
-    const { changes, problems } = await planChanges('');
+    const { changes, problems, templates } = await planChanges('');
     for (const problem of problems) log('error', formatProblem(problem));
     if (problems.length > 0) {
       log(
@@ -45,6 +46,7 @@ export function applyCommand(): Promise<ExitCode> {
       return exitCodes.problems;
     }
     printChanges(changes);
+    printTemplates(templates);
     if (changes.units.length > 0) await reloadUnits();
     const outcomes: ExitCode[] = [];
     const tokenChanged = changes.units.some(({ path }) => path === tokenUnit);
@@ -65,12 +67,15 @@ interface Affected {
   readonly refetch: boolean;
   /** Whether it was kept down until now. */
   readonly mended: boolean;
+  /** Whether it is only that templates were edited: a restart is for files that have come to differ. */
+  readonly templates: boolean;
 }
 
 /** Services that have changed, and those whose secrets or processes are older than their entries say. */
 function affected(changes: readonly ServiceChange[], loaded: UnitTree): Affected[] {
   const changed = new Map(changes.map((change) => [change.service, change]));
   const names = new Set(changed.keys());
+  const rendered = new Map(renderedFiles(loaded, '').map((one) => [one.service, one]));
   for (const path of loaded.keys()) {
     const [, service] = /^(.*\.service)\.d\//.exec(path) ?? [];
     if (service !== undefined) names.add(service);
@@ -81,12 +86,16 @@ function affected(changes: readonly ServiceChange[], loaded: UnitTree): Affected
     if (!parsed.ok || change === 'removed' || change === 'released' || change === 'broken') return [];
     const { service } = parsed;
     const mended = change === 'mended';
+    const configs = rendered.get(name);
     const secrets = newestSecret(service);
     const dropIn = loaded.get(`${name}.d/${dropInName}`) ?? '';
     const other = secrets !== undefined && dropIn !== '' && !dropIn.includes(`/${secrets.marker}\n`);
-    if (refetch || other) return [{ service, refetch: true, mended }];
+    if (refetch || other) return [{ service, refetch: true, mended, templates: false }];
     const fresh = change === 'added' || mended;
-    return fresh || (secrets && isOlder(name, secrets.changed)) ? [{ service, refetch: false, mended }] : [];
+    const isEdited = configs !== undefined && configs.edited.length > 0;
+    if (isEdited) return [{ service, refetch: true, mended, templates: !fresh }];
+    const newest = Math.max(secrets?.changed ?? 0, configs?.changed ?? 0);
+    return fresh || isOlder(name, newest) ? [{ service, refetch: false, mended, templates: false }] : [];
   });
 }
 
@@ -122,7 +131,10 @@ const isActive = (unit: string): boolean =>
   showUnits([unit], ['ActiveState']).get(unit)?.get('ActiveState') === 'active';
 
 /** Gives a service what is new. @returns 0 if all went well */
-async function refresh({ service: name, refetch, mended }: Affected, loaded: UnitTree): Promise<ExitCode> {
+async function refresh(
+  { service: name, refetch, mended, templates }: Affected,
+  loaded: UnitTree,
+): Promise<ExitCode> {
   const service = `${name.name}.service`;
   if (name.base === sshKeySetup) return attempt('start', service, service, 'could not be started');
   const secrets = `${companionName(name, 'secrets')}.service`;
@@ -134,6 +146,7 @@ async function refresh({ service: name, refetch, mended }: Affected, loaded: Uni
     const rendered = loaded.has(config) && isActive(config) ? await reload(config, service) : exitCodes.ok;
     if (rendered !== exitCodes.ok) return rendered;
   }
+  if (templates && !isOlder(service, newestOf(service, name, loaded))) return exitCodes.ok;
   if (isActive(service)) return attempt('try-restart', service, service, 'could not be restarted');
   // it failed with the error that the entry had, and nothing starts it for its service
   if (mended) systemctl(['reset-failed', secrets]);
@@ -142,6 +155,13 @@ async function refresh({ service: name, refetch, mended }: Affected, loaded: Uni
     `${service} does not run: it is given its secrets when it is started (systemctl start ${service})`,
   );
   return exitCodes.ok;
+}
+
+/** When any file of a service was last replaced; milliseconds of the wall clock. */
+function newestOf(service: string, name: ServiceName, loaded: UnitTree): number {
+  const isOurs = (one: RenderedFiles): boolean => one.service === service;
+  const configs = renderedFiles(loaded, '').find(isOurs);
+  return Math.max(newestSecret(name)?.changed ?? 0, configs?.changed ?? 0);
 }
 
 const reload = (unit: string, service: string): Promise<ExitCode> =>

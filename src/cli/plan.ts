@@ -8,19 +8,21 @@ import type { UnitPlan } from '../unit/plan-units.ts';
 import { withoutRenewals } from '../unit/renewal-unit.ts';
 import { compareUnits, type ServiceChange, type UnitChanges, type UnitTree } from '../unit/unit-changes.ts';
 import { generatorExecutable } from './generator-executable.ts';
+import { renderedFiles } from './rendered-files.ts';
 import { toExitCode } from './report-failure.ts';
 import { type Colour, paint, print, printJson } from './terminal.ts';
 
-/** `plan`: what `daemon-reload` would change. @returns 0 no change, 2 changes, 1 no change but problems */
+/** `plan`: what `daemon-reload` would change, and edited templates. @returns 0 no change, 2 changes, 1 no change but problems */
 export function planCommand(options: { readonly root: string; readonly json: boolean }): Promise<ExitCode> {
   return toExitCode(async () => {
-    const { changes, problems } = await planChanges(options.root);
-    if (options.json) printJson({ ...changes, problems });
+    const { changes, problems, templates } = await planChanges(options.root);
+    if (options.json) printJson({ ...changes, templates, problems });
     else {
       for (const problem of problems) log('error', formatProblem(problem));
       printChanges(changes);
+      printTemplates(templates);
     }
-    if (changes.units.length > 0) return exitCodes.changes;
+    if (changes.units.length > 0 || templates.length > 0) return exitCodes.changes;
     return problems.length > 0 ? exitCodes.problems : exitCodes.ok;
   });
 }
@@ -28,6 +30,8 @@ export function planCommand(options: { readonly root: string; readonly json: boo
 export interface PlannedChanges {
   readonly changes: UnitChanges;
   readonly problems: readonly Problem[];
+  /** Of services with templates that were edited since they were rendered. */
+  readonly templates: readonly { readonly service: string; readonly edited: readonly string[] }[];
 }
 
 /** Compares what is loaded with what the generator would write now. */
@@ -36,7 +40,10 @@ export async function planChanges(root: string): Promise<PlannedChanges> {
   const planned = await plan({ root, executable: generatorExecutable(loaded) });
   const comparable = (tree: UnitTree): UnitTree => withoutStubs(withoutRenewals(tree));
   const changes = compareUnits(comparable(loaded), comparable(treeOf(planned)));
-  return { changes, problems: planned?.problems ?? [] };
+  const templates = renderedFiles(loaded, root).flatMap(({ service, edited }) =>
+    edited.length === 0 ? [] : [{ service, edited }],
+  );
+  return { changes, problems: planned?.problems ?? [], templates };
 }
 
 /** A plan as a tree of units. */
@@ -77,6 +84,16 @@ export function printChanges({ units, services }: UnitChanges): void {
   print(
     `${units.length} file${units.length === 1 ? '' : 's'}: ${count('added')} added, ${count('changed')} changed, ${count('removed')} removed\n`,
   );
+}
+
+/** Prints a line for each service with edited templates. */
+export function printTemplates(templates: PlannedChanges['templates']): void {
+  for (const { service, edited } of templates) {
+    const what = `${edited.join(', ')} ${edited.length === 1 ? 'was' : 'were'} edited since`;
+    print(
+      `${paint('yellow', service)} has files that were rendered earlier: ${what} (unit-secrets apply renders anew, and restarts it if it runs)\n`,
+    );
+  }
 }
 
 function colourDiff(diff: string): string {

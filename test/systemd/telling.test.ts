@@ -153,4 +153,28 @@ describe('what people are told', () => {
     expect((await run('apply')).code).toBe(0);
     await allIsWell();
   });
+
+  test('an edited template is told by plan, and taken by apply; the service is restarted if a file differs', async () => {
+    const pid = async () => (await system('show --property=MainPID --value web')).stdout;
+    const before = await pid();
+    await machine.exec(`touch ${template}`);
+    expect((await run('apply')).code).toBe(0);
+    expect(await pid()).toBe(before);
+    await machine.exec(
+      `printf 'key: \${KEY}\\nmore: 1\\n' >${template}.new && mv ${template}.new ${template}`,
+    );
+    const told = `web.service has files that were rendered earlier: ${template} was edited since`;
+    expect(await run('plan')).toMatchObject({ code: 2, stdout: expect.stringContaining(told) });
+    expect(await run('apply')).toMatchObject({ code: 0, stdout: expect.stringContaining(told) });
+    expect((await machine.exec('cat /run/unit-secrets/config/web/web.yaml')).stdout).toContain('more: 1\n');
+    expect(await pid()).not.toBe(before);
+    expect((await run('plan')).code).toBe(0);
+    // one who has it rendered by hand is given the restart, too
+    const restarted = await pid();
+    await machine.writeFile(template, 'key: ${KEY}\n');
+    await machine.exec('systemctl reload web-secrets && systemctl reload web-config');
+    expect((await run('apply')).code).toBe(0);
+    expect(await pid()).not.toBe(restarted);
+    await allIsWell();
+  });
 });
