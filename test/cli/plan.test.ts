@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { exitCodes } from '../../src/domain/exit-codes.ts';
@@ -124,4 +124,21 @@ test('a name that was only seen in a file that was not JSON has not left the man
   expect(stdout).toContain('app.service can be started again, as its entry is right now\n');
   expect(stdout).toContain('phantom.service is no longer kept down: the manifest does not name it');
   expect(stdout).not.toContain('has left the manifest');
+});
+
+test('a template that was edited since it was rendered is a change', () => {
+  const root = machineWith({ app: { ...app, configs: { 'a.yaml': { template: '/etc/a.yaml' } } } });
+  const config = join(root, '/run/unit-secrets/config/app');
+  mkdirSync(config, { recursive: true });
+  for (const path of [join(root, '/etc/a.yaml'), join(config, 'a.yaml'), join(config, '.ok-1')])
+    writeFileSync(path, '');
+  expect(plan(root).exitCode).toBe(exitCodes.ok);
+  utimesSync(join(config, '.ok-1'), 1, 1);
+  const { exitCode, stdout } = plan(root);
+  expect(stdout).toContain('app.service has files that were rendered earlier: /etc/a.yaml was edited since');
+  expect(exitCode).toBe(exitCodes.changes);
+  expect(JSON.parse(plan(root, '--json').stdout)).toMatchObject({
+    units: [],
+    templates: [{ service: 'app.service', edited: ['/etc/a.yaml'] }],
+  });
 });
