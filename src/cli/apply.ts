@@ -1,19 +1,28 @@
 import { readdirSync, statSync } from 'node:fs';
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
-import { FailureError } from '../domain/failure.ts';
+import { type Failure, FailureError } from '../domain/failure.ts';
 import { sshKeySetup } from '../domain/manifest-ssh-keys.ts';
 import { formatProblem } from '../domain/problem.ts';
-import { companionName, directoryName, parseServiceName, type ServiceName } from '../domain/service-name.ts';
+import {
+  companionName,
+  directoryName,
+  parseServiceName,
+  type ServiceName,
+  serviceKey,
+} from '../domain/service-name.ts';
+import { readFetchState } from '../effects/fetch-state.ts';
 import { log } from '../effects/journal-log.ts';
 import { readLoadedUnits } from '../effects/loaded-units.ts';
-import { showUnits, systemctlJob } from '../effects/systemctl.ts';
+import { showUnits, systemctl, systemctlJob } from '../effects/systemctl.ts';
 import { uptime } from '../effects/uptime.ts';
 import { dropInName, paths } from '../unit/paths.ts';
 import type { ServiceChange, UnitTree } from '../unit/unit-changes.ts';
 import { waitingFor } from './fetch-progress.ts';
-import { planOfManifest, printChanges } from './plan.ts';
+import { planOfManifest, printChanges, printTemplates } from './plan.ts';
 import { withProgress } from './progress.ts';
+import { type RenderedFiles, renderedFiles } from './rendered-files.ts';
 import { toExitCode } from './report-failure.ts';
+import { failureOf, lastWord } from './status-facts.ts';
 
 const tokenUnit = 'unit-secrets-token.service';
 
@@ -22,11 +31,12 @@ const tokenUnit = 'unit-secrets-token.service';
  * service that is given something new a reload of its secrets and, if it runs, a restart; keys of users are
  * set up anew. What an earlier call left undone is done, too. A manifest with problems is not applied.
  *
- * @returns 0, 1 if the manifest has problems, 75 if secrets could not be fetched or a service not restarted
+ * @returns 0, 1 if the manifest has problems, 75 if secrets could not be fetched or a service not restarted and that
+ *   may pass; if it cannot, the exit code of the first such failure
  */
 export function applyCommand(): Promise<ExitCode> {
   return toExitCode(async () => {
-    const { changes, problems } = await planOfManifest('');
+    const { changes, problems, templates } = await planOfManifest('');
     for (const problem of problems) log('error', formatProblem(problem));
     if (problems.length > 0) {
       log(
@@ -36,15 +46,18 @@ export function applyCommand(): Promise<ExitCode> {
       return exitCodes.problems;
     }
     printChanges(changes);
+    printTemplates(templates);
     if (changes.units.length > 0) await reloadUnits();
-    let failed = 0;
+    const outcomes: ExitCode[] = [];
     const tokenChanged = changes.units.some(({ path }) => path === tokenUnit);
-    if (tokenChanged && isActive(tokenUnit) && !(await reload(tokenUnit, tokenUnit))) failed++;
+    if (tokenChanged && isActive(tokenUnit)) outcomes.push(await reload(tokenUnit, tokenUnit));
     const loaded = readLoadedUnits('');
-    for (const one of affected(changes.services, loaded)) if (!(await refresh(one, loaded))) failed++;
-    if (failed === 0) return exitCodes.ok;
+    for (const one of affected(changes.services, loaded)) outcomes.push(await refresh(one, loaded));
+    const failed = outcomes.filter((code) => code !== exitCodes.ok);
+    const [first] = failed;
+    if (first === undefined) return exitCodes.ok;
     log('error', 'not all of it could be done: run it again when what is told above is mended');
-    return exitCodes.temporaryFailure;
+    return failed.includes(exitCodes.temporaryFailure) ? exitCodes.temporaryFailure : first;
   });
 }
 
@@ -52,12 +65,17 @@ export function applyCommand(): Promise<ExitCode> {
 interface Affected {
   readonly service: ServiceName;
   readonly refetch: boolean;
+  /** Whether it was kept down until now. */
+  readonly mended: boolean;
+  /** Whether it is only that templates were edited: a restart is for files that have come to differ. */
+  readonly templates: boolean;
 }
 
 /** Services that have changed, and those whose secrets or processes are older than their entries say. */
 function affected(changes: readonly ServiceChange[], loaded: UnitTree): Affected[] {
   const changed = new Map(changes.map((change) => [change.service, change]));
   const names = new Set(changed.keys());
+  const rendered = new Map(renderedFiles(loaded, '').map((one) => [one.service, one]));
   for (const path of loaded.keys()) {
     const [, service] = /^(.*\.service)\.d\//.exec(path) ?? [];
     if (service !== undefined) names.add(service);
@@ -65,14 +83,19 @@ function affected(changes: readonly ServiceChange[], loaded: UnitTree): Affected
   return [...names].flatMap((name): Affected[] => {
     const parsed = parseServiceName(name);
     const { change, refetch = false } = changed.get(name) ?? {};
-    if (!parsed.ok || change === 'removed' || change === 'broken') return [];
+    if (!parsed.ok || change === 'removed' || change === 'released' || change === 'broken') return [];
     const { service } = parsed;
+    const mended = change === 'mended';
+    const configs = rendered.get(name);
     const secrets = newestSecret(service);
     const dropIn = loaded.get(`${name}.d/${dropInName}`) ?? '';
     const other = secrets !== undefined && dropIn !== '' && !dropIn.includes(`/${secrets.marker}\n`);
-    if (refetch || other) return [{ service, refetch: true }];
-    const fresh = change === 'added' || change === 'mended';
-    return fresh || (secrets && isOlder(name, secrets.changed)) ? [{ service, refetch: false }] : [];
+    if (refetch || other) return [{ service, refetch: true, mended, templates: false }];
+    const fresh = change === 'added' || mended;
+    const isEdited = configs !== undefined && configs.edited.length > 0;
+    if (isEdited) return [{ service, refetch: true, mended, templates: !fresh }];
+    const newest = Math.max(secrets?.changed ?? 0, configs?.changed ?? 0);
+    return fresh || isOlder(name, newest) ? [{ service, refetch: false, mended, templates: false }] : [];
   });
 }
 
@@ -107,34 +130,71 @@ function newestSecret(
 const isActive = (unit: string): boolean =>
   showUnits([unit], ['ActiveState']).get(unit)?.get('ActiveState') === 'active';
 
-/** Gives a service what is new. @returns whether all went well */
-async function refresh({ service: name, refetch }: Affected, loaded: UnitTree): Promise<boolean> {
+/** Gives a service what is new. @returns 0 if all went well */
+async function refresh(
+  { service: name, refetch, mended, templates }: Affected,
+  loaded: UnitTree,
+): Promise<ExitCode> {
   const service = `${name.name}.service`;
   if (name.base === sshKeySetup) return attempt('start', service, service, 'could not be started');
   const secrets = `${companionName(name, 'secrets')}.service`;
   const config = `${companionName(name, 'config')}.service`;
   if (refetch && isActive(secrets)) {
-    if (!(await reload(secrets, service))) return false;
+    const fetched = await reload(secrets, service);
+    if (fetched !== exitCodes.ok) return fetched;
     // that brings a reload of the configuration, too, which nobody has waited for
-    if (loaded.has(config) && isActive(config) && !(await reload(config, service))) return false;
+    const rendered = loaded.has(config) && isActive(config) ? await reload(config, service) : exitCodes.ok;
+    if (rendered !== exitCodes.ok) return rendered;
   }
+  if (templates && !isOlder(service, newestOf(service, name, loaded))) return exitCodes.ok;
   if (isActive(service)) return attempt('try-restart', service, service, 'could not be restarted');
-  log('info', `${service} does not run: it is given its secrets when it is started`);
-  return true;
+  // it failed with the error that the entry had, and nothing starts it for its service
+  if (mended) systemctl(['reset-failed', secrets]);
+  log(
+    'info',
+    `${service} does not run: it is given its secrets when it is started (systemctl start ${service})`,
+  );
+  return exitCodes.ok;
 }
 
-const reload = (unit: string, service: string): Promise<boolean> =>
+/** When any file of a service was last replaced; milliseconds of the wall clock. */
+function newestOf(service: string, name: ServiceName, loaded: UnitTree): number {
+  const isOurs = (one: RenderedFiles): boolean => one.service === service;
+  const configs = renderedFiles(loaded, '').find(isOurs);
+  return Math.max(newestSecret(name)?.changed ?? 0, configs?.changed ?? 0);
+}
+
+const reload = (unit: string, service: string): Promise<ExitCode> =>
   attempt('reload', unit, service, 'could not be reloaded');
 
 /** @param service whose fetch is told of while it is waited for */
-async function attempt(verb: string, unit: string, service: string, failure: string): Promise<boolean> {
+async function attempt(verb: string, unit: string, service: string, failure: string): Promise<ExitCode> {
+  const begun = uptime();
   log('info', `systemctl ${verb} ${unit}`);
   const { exitCode, complaint } = await withProgress(waitingFor(unit, service), () =>
     systemctlJob([verb, unit]),
   );
-  if (exitCode === 0) return true;
-  log('error', `${unit} ${failure}: ${complaint}`);
-  return false;
+  if (exitCode === 0) return exitCodes.ok;
+  const known = fetchFailure(service, begun);
+  if (known) {
+    const { message, hint } = known;
+    log('error', `${unit} ${failure}: ${message}${hint === undefined ? '' : ` (${hint})`}`);
+    return known.class === 'permanent' ? known.exitCode : exitCodes.temporaryFailure;
+  }
+  const told = unit === service && unit !== tokenUnit ? reasonOf(service) : lastWord(unit);
+  log('error', `${unit} ${failure}: ${told ?? complaint}`);
+  return exitCodes.temporaryFailure;
+}
+
+/** Why a fetch has failed that ended after a time of uptime(). */
+function fetchFailure(service: string, begun: number): Failure | undefined {
+  const fetch = readFetchState(paths.queue, service);
+  return fetch?.state === 'failed' && fetch.since >= begun ? fetch.failure : undefined;
+}
+
+function reasonOf(service: string): string | undefined {
+  const parsed = parseServiceName(service);
+  return parsed.ok ? failureOf(readLoadedUnits(''), serviceKey(parsed.service)) : undefined;
 }
 
 async function reloadUnits(): Promise<void> {

@@ -13,6 +13,7 @@ export function span(seconds: number): string {
 /** How far a fetch is: `try 2 of 12, next in 8 s`. */
 export function fetchProgress(fetch: FetchState): string {
   const next = fetch.next === undefined ? '' : `, next in ${span(Math.max(0, fetch.next - uptime()))}`;
+  if (fetch.try === 0 && fetch.state === 'failed') return 'before anything was asked for';
   return fetch.try === 0 ? 'waiting' : `try ${fetch.try} of ${fetch.tries}${next}`;
 }
 

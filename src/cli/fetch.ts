@@ -9,6 +9,7 @@ import { readLoadedUnit } from '../effects/unit-reader.ts';
 import { fetchSecrets } from '../fetch/fetch.ts';
 import { errorsOf, readPlan } from '../fetch/read-plan.ts';
 import { xSecretsText } from '../unit/x-secrets.ts';
+import { keptDown } from './kept-down.ts';
 import { type Obtaining, obtainFrom } from './obtain.ts';
 import { toExitCode } from './report-failure.ts';
 import { stateDirectory, writeSecretSet } from './write-secrets.ts';
@@ -23,7 +24,7 @@ export function fetchCommand(name: string, root: string): Promise<ExitCode> {
     const unitName = `${companionName(service, 'secrets')}.service`;
     const unit = await readLoadedUnit(root, unitName);
     const errors = errorsOf(unit.settings);
-    if (errors.length > 0) return reportErrors(errors, `${service.name}.service is kept down`);
+    if (errors.length > 0) return reportErrors(errors, keptDown(`${service.name}.service`));
     const plan = readPlan(unit.settings);
     const unitDigest = shortHash(xSecretsText(unit.text));
     const { runtimeDirectory, grouped } = plan.fetch;

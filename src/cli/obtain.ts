@@ -6,7 +6,12 @@ import { notReached } from '../domain/sdk-failure.ts';
 import { companionName, parseServiceName, serviceKey } from '../domain/service-name.ts';
 import { isClockInDoubt } from '../effects/clock-sync.ts';
 import { coolDownFailure, coolDownLeft } from '../effects/cool-down.ts';
-import { readFetchState, rememberedFailure, writeFetchState } from '../effects/fetch-state.ts';
+import {
+  forgetFetchState,
+  readFetchState,
+  rememberedFailure,
+  writeFetchState,
+} from '../effects/fetch-state.ts';
 import { log } from '../effects/journal-log.ts';
 import { notify } from '../effects/notify.ts';
 import { shortHash } from '../effects/short-hash.ts';
@@ -76,7 +81,11 @@ export function obtainFrom(
 
   return {
     async obtain(references) {
-      if (references.length === 0) return new Map();
+      if (references.length === 0) {
+        // a failure that the last edition of the entry had is none of this one
+        if (!alone) forgetFetchState(queue, service);
+        return new Map();
+      }
       const secret = provider.type === '1password' ? readOpenedToken(root) : '';
       token = secret === '' ? '' : shortHash(secret);
       const bounded = alone ? { ...request, timeout: Math.min(request.timeout, longestAlone) } : request;
@@ -122,7 +131,8 @@ export function obtainFrom(
     },
     status: () => status,
     remember(failure) {
-      if (asked > 0) write({ state: 'failed', try: asked, failure });
+      // a start at which nobody was asked is not remembered: to try it again costs nothing
+      if (asked > 0 || request.force) write({ state: 'failed', try: asked, failure });
     },
   };
 }

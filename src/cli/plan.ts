@@ -5,6 +5,7 @@ import { formatProblem, type Problem } from '../domain/problem.ts';
 import { log } from '../effects/journal-log.ts';
 import { readLoadedUnits } from '../effects/loaded-units.ts';
 import { permissionDenied, readManifestFiles } from '../effects/read-manifest.ts';
+import { withoutStubs } from '../unit/orphan-units.ts';
 import { paths } from '../unit/paths.ts';
 import type { UnitPlan } from '../unit/plan-units.ts';
 import { withoutRenewals } from '../unit/renewal-unit.ts';
@@ -12,19 +13,24 @@ import { compareUnits, type ServiceChange, type UnitChanges, type UnitTree } fro
 import { generatorExecutable } from './generator-executable.ts';
 import { noManifest } from './manifest-set.ts';
 import { plural } from './plural.ts';
+import { renderedFiles } from './rendered-files.ts';
 import { toExitCode } from './report-failure.ts';
 import { type Colour, paint, print, printJson } from './terminal.ts';
 
-/** `plan`: what `daemon-reload` would change. @returns 0 no change, 2 changes, 1 no change but problems, 66 no manifest */
+/**
+ * `plan`: what `daemon-reload` would change, and edited templates. @returns 0 no change, 2 changes, 1 no change but
+ * problems, 66 no manifest
+ */
 export function planCommand(options: { readonly root: string; readonly json: boolean }): Promise<ExitCode> {
   return toExitCode(async () => {
-    const { changes, problems } = await planOfManifest(options.root);
-    if (options.json) printJson({ ...changes, problems });
+    const { changes, problems, templates } = await planOfManifest(options.root);
+    if (options.json) printJson({ ...changes, templates, problems });
     else {
       for (const problem of problems) log('error', formatProblem(problem));
       printChanges(changes);
+      printTemplates(templates);
     }
-    if (changes.units.length > 0) return exitCodes.changes;
+    if (changes.units.length > 0 || templates.length > 0) return exitCodes.changes;
     return problems.length > 0 ? exitCodes.problems : exitCodes.ok;
   });
 }
@@ -32,6 +38,8 @@ export function planCommand(options: { readonly root: string; readonly json: boo
 export interface PlannedChanges {
   readonly changes: UnitChanges;
   readonly problems: readonly Problem[];
+  /** Of services with templates that were edited since they were rendered. */
+  readonly templates: readonly { readonly service: string; readonly edited: readonly string[] }[];
 }
 
 /**
@@ -60,8 +68,12 @@ export async function planOfManifest(root: string): Promise<PlannedChanges> {
 export async function planChanges(root: string): Promise<PlannedChanges> {
   const loaded = readLoadedUnits(root);
   const planned = await plan({ root, executable: generatorExecutable(loaded) });
-  const changes = compareUnits(withoutRenewals(loaded), withoutRenewals(treeOf(planned)));
-  return { changes, problems: planned?.problems ?? [] };
+  const comparable = (tree: UnitTree): UnitTree => withoutStubs(withoutRenewals(tree));
+  const changes = compareUnits(comparable(loaded), comparable(treeOf(planned)));
+  const templates = renderedFiles(loaded, root).flatMap(({ service, edited }) =>
+    edited.length === 0 ? [] : [{ service, edited }],
+  );
+  return { changes, problems: planned?.problems ?? [], templates };
 }
 
 /** A plan as a tree of units. */
@@ -77,6 +89,10 @@ const what: Readonly<Record<ServiceChange['change'], readonly [Colour, string]>>
   removed: ['red', 'has left the manifest: its secrets are wiped at once, the service keeps running'],
   changed: ['yellow', 'units change, what it is given does not'],
   broken: ['red', 'is kept down, as its entry has an error; if it is running, it keeps running'],
+  released: [
+    'green',
+    'is no longer kept down: the manifest does not name it; secrets that it still has are wiped',
+  ],
   mended: ['green', 'can be started again, as its entry is right now'],
 };
 
@@ -98,6 +114,16 @@ export function printChanges({ units, services }: UnitChanges): void {
   print(
     `${plural(units.length, 'file')}: ${count('added')} added, ${count('changed')} changed, ${count('removed')} removed\n`,
   );
+}
+
+/** Prints a line for each service with edited templates. */
+export function printTemplates(templates: PlannedChanges['templates']): void {
+  for (const { service, edited } of templates) {
+    const what = `${edited.join(', ')} ${edited.length === 1 ? 'was' : 'were'} edited since`;
+    print(
+      `${paint('yellow', service)} has files that were rendered earlier: ${what} (unit-secrets apply renders anew, and restarts it if it runs)\n`,
+    );
+  }
 }
 
 function colourDiff(diff: string): string {

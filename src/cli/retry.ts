@@ -5,14 +5,13 @@ import { coolDownFailure } from '../effects/cool-down.ts';
 import { forgetFetchState, readFetchState } from '../effects/fetch-state.ts';
 import { readLoadedUnits } from '../effects/loaded-units.ts';
 import { systemctlJob } from '../effects/systemctl.ts';
-import { lastError } from '../effects/unit-journal.ts';
 import { paths } from '../unit/paths.ts';
 import { serviceOf } from './fetch.ts';
 import { waitingFor } from './fetch-progress.ts';
 import { findService } from './known-service.ts';
 import { withProgress } from './progress.ts';
 import { toExitCode } from './report-failure.ts';
-import { knownServices } from './status-facts.ts';
+import { failureOf, knownServices } from './status-facts.ts';
 
 /**
  * `retry X`: forgets what is known of X's secrets and starts X, so that the provider is asked even for what was
@@ -43,7 +42,7 @@ export function retryCommand(name: string): Promise<ExitCode> {
     if (exitCode === 0) return exitCodes.ok;
     const state = readFetchState(paths.queue, service);
     if (state?.state === 'failed' && state.failure) throw new FailureError(state.failure);
-    const reason = lastError(secrets);
+    const reason = failureOf(readLoadedUnits(''), known);
     throw new FailureError({
       class: 'transient',
       exitCode: exitCodes.problems,

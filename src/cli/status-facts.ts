@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { parseDuration } from '../domain/duration.ts';
 import { companionName, parseServiceName, serviceKey } from '../domain/service-name.ts';
 import { type FetchState, readFetchState } from '../effects/fetch-state.ts';
@@ -7,6 +8,7 @@ import { lastError } from '../effects/unit-journal.ts';
 import { uptime } from '../effects/uptime.ts';
 import { dropInName, paths } from '../unit/paths.ts';
 import { serviceOf, type UnitTree } from '../unit/unit-changes.ts';
+import { keptDown } from './kept-down.ts';
 
 /** How a unit stands (systemctl(1), "show"). */
 export interface UnitStatus {
@@ -17,7 +19,11 @@ export interface UnitStatus {
   readonly since?: number;
   /** `Result=`, if it is not success. */
   readonly result?: string;
-  /** `ExecMainStatus=`, if it is not 0. */
+  /** `ReloadResult=`, if it is not success. */
+  readonly reloadResult?: string;
+  /** `InvocationID=`: which of its runs this is, or was the last. */
+  readonly invocation?: string;
+  /** `ExecMainStatus=`, if it is not 0: an exit status, or the number of a signal. */
   readonly exitStatus?: number;
   /** `StatusText=`: what it says of itself. */
   readonly text?: string;
@@ -46,6 +52,8 @@ const properties = [
   'LoadState',
   'ActiveState',
   'Result',
+  'ReloadResult',
+  'InvocationID',
   'ExecMainStatus',
   'StatusText',
   'StateChangeTimestampMonotonic',
@@ -129,6 +137,8 @@ function unitStatus(unit: string, shown: ReadonlyMap<string, string>): UnitStatu
   const load = shown.get('LoadState');
   const changed = Number(shown.get('StateChangeTimestampMonotonic') ?? 0) / 1e6;
   const result = shown.get('Result');
+  const reload = shown.get('ReloadResult');
+  const invocation = shown.get('InvocationID');
   const text = shown.get('StatusText');
   const exitStatus = Number(shown.get('ExecMainStatus') ?? 0);
   return {
@@ -141,6 +151,8 @@ function unitStatus(unit: string, shown: ReadonlyMap<string, string>): UnitStatu
           : (shown.get('ActiveState') ?? 'unknown'),
     ...(changed > 0 ? { since: Math.max(0, uptime() - changed) } : {}),
     ...(result === undefined || result === '' || result === 'success' ? {} : { result }),
+    ...(reload === undefined || reload === '' || reload === 'success' ? {} : { reloadResult: reload }),
+    ...(invocation === undefined || invocation === '' ? {} : { invocation }),
     ...(exitStatus > 0 ? { exitStatus } : {}),
     ...(text === undefined || text === '' ? {} : { text }),
   };
@@ -149,30 +161,74 @@ function unitStatus(unit: string, shown: ReadonlyMap<string, string>): UnitStatu
 /** systemd.exec(5), "PROCESS EXIT CODES": EXIT_CREDENTIALS. */
 const noCredentials = 243;
 
+/**
+ * Why a service could not be started, as the units tell in which its secrets are fetched and rendered; undefined if
+ * none of them has failed.
+ */
+export function failureOf(loaded: UnitTree, name: string): string | undefined {
+  const entry = entriesOf(loaded).find((one) => one.name === name);
+  if (!entry) return undefined;
+  const { units, inline } = entry;
+  const names = inline ? [units.service] : [units.secrets, units.config];
+  const failed = [...showUnits(names, properties)]
+    .map(([unit, shown]) => unitStatus(unit, shown))
+    // one that fetches itself may be about to be started again
+    .find(({ state }) => state === 'failed' || (inline && state !== 'missing'));
+  if (!failed) return undefined;
+  return inline ? toldBy(failed) : reasonOf(failed, units.service);
+}
+
+/** What a unit has told last in its present or last run; undefined if nothing. */
+export function lastWord(unit: string): string | undefined {
+  return toldBy(unitStatus(unit, showUnits([unit], properties).get(unit) ?? new Map()));
+}
+
 function troubleOf(status: ServiceStatus): string | undefined {
   const { service, secrets, config, errors, fetch, inline, nextStart } = status;
+  // a name may be kept down that is none of a service: in a file that is not JSON they cannot be told apart
+  if (errors.length > 0 && service.state === 'missing')
+    return `there is no ${service.unit}, and it could not be started: ${errors[0]}`;
   if (errors.length > 0) return `kept down: ${errors[0]}`;
   if (service.state === 'missing') return `${service.unit} does not exist`;
   for (const unit of [secrets, config]) {
     if (unit?.state === 'masked') return `${unit.unit} is masked`;
-    if (unit?.state === 'failed') return reasonOf(unit);
+    if (unit?.state === 'failed') return reasonOf(unit, service.unit);
   }
   if (fetch?.failure && fetch.state === 'backing-off') return fetch.failure.message;
   if (fetch?.failure && fetch.state === 'failed' && secrets?.state === 'active')
     return `goes on with what it had, as it could not be fetched anew: ${fetch.failure.message}`;
+  for (const unit of [secrets, config]) {
+    if (unit?.state === 'active' && unit.reloadResult !== undefined)
+      return `goes on with what it had, as ${unit.unit} could not be reloaded: ${toldBy(unit) ?? unit.reloadResult}`;
+  }
   if (service.state === 'failed') {
     const perhaps = inline ? ', perhaps as its secrets could not be fetched' : '';
     return `${service.unit} failed${perhaps} (${service.result ?? 'unknown'})`;
   }
-  if (nextStart !== undefined) return secrets ? reasonOf(secrets) : `${service.unit} could not be started`;
+  if (nextStart !== undefined) {
+    const reason = fetch?.state === 'failed' ? fetch.failure?.message : undefined;
+    return reason ?? `${service.unit} could not be started (${service.result ?? 'unknown'})`;
+  }
   if (service.state === 'active' && !inline && secrets?.state === 'inactive')
     return `${service.unit} has run since before it was given secrets: restart it`;
   return undefined;
 }
 
 /** Why a unit of ours failed: in its own words, if this user can read them. */
-function reasonOf({ unit, exitStatus, result, text }: UnitStatus): string {
+function reasonOf(status: UnitStatus, service: string): string {
+  const { unit, exitStatus, result, text } = status;
+  if (result === 'signal' || result === 'core-dump') {
+    const [signal = `signal ${exitStatus ?? 'unknown'}`] =
+      Object.entries(constants.signals).find(([, number]) => number === exitStatus) ?? [];
+    return `${unit} was killed (${signal})${text === undefined ? '' : ` after it had said: ${text}`}`;
+  }
   if (exitStatus === noCredentials)
     return `${unit} has no token (systemctl status unit-secrets-token.service tells why)`;
-  return lastError(unit) ?? text ?? `${unit} failed (${result ?? 'unknown'})`;
+  const told = toldBy(status);
+  if (told === keptDown(service))
+    return `it was kept down and does not come up by itself, but its entry is right now: systemctl start ${service}`;
+  return told ?? text ?? `${unit} failed (${result ?? 'unknown'})`;
 }
+
+const toldBy = ({ unit, invocation }: UnitStatus): string | undefined =>
+  invocation === undefined ? undefined : lastError(unit, invocation);

@@ -49,7 +49,11 @@ function rowOf(status: ServiceStatus): Row {
     cells: [
       name,
       service.state,
-      errors.length > 0 ? 'kept down' : meaning(secrets, 'fetched', 'inline'),
+      errors.length > 0
+        ? service.state === 'missing'
+          ? '-'
+          : 'kept down'
+        : meaning(secrets, 'fetched', 'inline'),
       meaning(config, 'rendered', '-'),
       service.since === undefined ? '-' : span(service.since),
     ],

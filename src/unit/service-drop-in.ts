@@ -113,6 +113,9 @@ export function inlineDropIn(service: Service, context: UnitContext): UnitFile {
   };
 }
 
+/** The name of the drop-in of a service that fetched for itself and is to be wiped when it stops. */
+export const inlineWipeName = '49-unit-secrets-wipe.conf';
+
 /**
  * For a service that runs with secrets which it fetched itself, by an entry that is no more: its own units
  * do not own their directory now, so it is made one of its runtime directories, which systemd removes when it stops.
@@ -123,7 +126,7 @@ export function inlineDropIn(service: Service, context: UnitContext): UnitFile {
 export function inlineWipe(unit: string, directory: string): UnitFile {
   const path = `${paths.inline}/${directory}`;
   return {
-    path: `${unit}.d/49-unit-secrets-wipe.conf`,
+    path: `${unit}.d/${inlineWipeName}`,
     source: paths.manifest,
     sections: [
       {

@@ -14,7 +14,7 @@ export interface UnitChange {
 export interface ServiceChange {
   /** `litellm.service`. */
   readonly service: string;
-  readonly change: 'added' | 'removed' | 'changed' | 'broken' | 'mended';
+  readonly change: 'added' | 'removed' | 'changed' | 'broken' | 'mended' | 'released';
   /** Whether what it is given changes: it must be fetched, and the service restarted, to take effect. */
   readonly refetch: boolean;
 }
@@ -65,7 +65,8 @@ function standingOf(service: string, tree: UnitTree): Standing {
 }
 
 function changeOf(old: Standing, current: Standing): ServiceChange['change'] {
-  if (current.fetches === undefined) return 'removed';
+  // perhaps a name that was only seen in a file that was not JSON
+  if (current.fetches === undefined) return old.broken ? 'released' : 'removed';
   if (current.broken) return 'broken';
   if (old.fetches === undefined) return 'added';
   return old.broken ? 'mended' : 'changed';

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { exitCodes } from '../../src/domain/exit-codes.ts';
@@ -124,5 +124,61 @@ test('who may not read the manifest is told so, and no plan', () => {
     exitCode: exitCodes.noPermission,
     stdout: '',
     stderr: `${manifestJson}: cannot be read: permission denied (run this as a user who may read it, as root for instance)\n`,
+  });
+});
+
+/** What `daemon-reload` does while the secrets of these services are in memory. */
+function reloadWith(root: string, ...directories: readonly string[]): void {
+  for (const one of directories) mkdirSync(join(root, '/run/unit-secrets', one), { recursive: true });
+  rmSync(join(root, generated), { recursive: true });
+  mkdirSync(join(root, generated), { recursive: true });
+  expect(unitSecrets(['generate', '--root', root, '--output', join(root, generated)]).exitCode).toBe(0);
+}
+
+test.each([
+  ['one of two services', { app }],
+  ['the only service', {}],
+])('what wipes the secrets of a removed entry (%s) is no change, nor is that it goes', (_, services) => {
+  const root = machineWith({ ...services, old: app, own: { ...app, dynamicUser: 'inline' } });
+  edit(root, services);
+  reloadWith(root, 'secrets/old', 'inline/own');
+  expect(readFileSync(join(root, generated, 'old-secrets.service'), 'utf8')).toContain('Wipe the secrets of');
+  const unchanged = { exitCode: exitCodes.ok, stdout: expect.stringMatching(/^no change/), stderr: '' };
+  expect(plan(root)).toEqual(unchanged);
+  rmSync(join(root, '/run/unit-secrets/secrets'), { recursive: true });
+  expect(plan(root)).toEqual(unchanged);
+});
+
+test('a name that was only seen in a file that was not JSON has not left the manifest', () => {
+  const root = machineWith({ app });
+  writeFileSync(
+    join(root, manifestJson),
+    manifest({ app, phantom: app }).replace('{"environment"', '{{"environment"'),
+  );
+  rmSync(join(root, generated), { recursive: true });
+  mkdirSync(join(root, generated));
+  unitSecrets(['generate', '--root', root, '--output', join(root, generated)]);
+  expect(readFileSync(join(root, generated, 'phantom-secrets.service'), 'utf8')).toContain('kept down');
+  edit(root, { app });
+  const { stdout } = plan(root);
+  expect(stdout).toContain('app.service can be started again, as its entry is right now\n');
+  expect(stdout).toContain('phantom.service is no longer kept down: the manifest does not name it');
+  expect(stdout).not.toContain('has left the manifest');
+});
+
+test('a template that was edited since it was rendered is a change', () => {
+  const root = machineWith({ app: { ...app, configs: { 'a.yaml': { template: '/etc/a.yaml' } } } });
+  const config = join(root, '/run/unit-secrets/config/app');
+  mkdirSync(config, { recursive: true });
+  for (const path of [join(root, '/etc/a.yaml'), join(config, 'a.yaml'), join(config, '.ok-1')])
+    writeFileSync(path, '');
+  expect(plan(root).exitCode).toBe(exitCodes.ok);
+  utimesSync(join(config, '.ok-1'), 1, 1);
+  const { exitCode, stdout } = plan(root);
+  expect(stdout).toContain('app.service has files that were rendered earlier: /etc/a.yaml was edited since');
+  expect(exitCode).toBe(exitCodes.changes);
+  expect(JSON.parse(plan(root, '--json').stdout)).toMatchObject({
+    units: [],
+    templates: [{ service: 'app.service', edited: ['/etc/a.yaml'] }],
   });
 });
