@@ -11,6 +11,7 @@ import { uptime } from '../effects/uptime.ts';
 import { dropInName, paths } from '../unit/paths.ts';
 import type { ServiceChange, UnitTree } from '../unit/unit-changes.ts';
 import { waitingFor } from './fetch-progress.ts';
+import { restoreSet, restoreToken, servicesWithoutSet } from './lost-memory.ts';
 import { planChanges, printChanges } from './plan.ts';
 import { withProgress } from './progress.ts';
 import { toExitCode } from './report-failure.ts';
@@ -20,7 +21,7 @@ const tokenUnit = 'unit-secrets-token.service';
 /**
  * `apply`: shows the plan and carries it out: `daemon-reload`, the token anew if it is another, then for each
  * service that is given something new a reload of its secrets and, if it runs, a restart; keys of users are
- * set up anew. What an earlier call left undone is done, too. A manifest with problems is not applied.
+ * set up anew. What an earlier call left undone is done, too, and what was taken out of memory is brought back. A manifest with problems is not applied.
  *
  * @returns 0, 1 if the manifest has problems, 75 if secrets could not be fetched or a service not restarted
  */
@@ -39,8 +40,9 @@ export function applyCommand(): Promise<ExitCode> {
     if (changes.units.length > 0) await reloadUnits();
     let failed = 0;
     const tokenChanged = changes.units.some(({ path }) => path === tokenUnit);
-    if (tokenChanged && isActive(tokenUnit) && !(await reload(tokenUnit, tokenUnit))) failed++;
     const loaded = readLoadedUnits('');
+    if (!(await restoreToken(loaded))) failed++;
+    if (tokenChanged && isActive(tokenUnit) && !(await reload(tokenUnit, tokenUnit))) failed++;
     for (const one of affected(changes.services, loaded)) if (!(await refresh(one, loaded))) failed++;
     if (failed === 0) return exitCodes.ok;
     log('error', 'not all of it could be done: run it again when what is told above is mended');
@@ -62,14 +64,16 @@ function affected(changes: readonly ServiceChange[], loaded: UnitTree): Affected
     const [, service] = /^(.*\.service)\.d\//.exec(path) ?? [];
     if (service !== undefined) names.add(service);
   }
-  return [...names].flatMap((name): Affected[] => {
-    const parsed = parseServiceName(name);
+  const services = [...names].map((name) => [name, parseServiceName(name)] as const);
+  const lost = servicesWithoutSet(services.flatMap(([, parsed]) => (parsed.ok ? [parsed.service] : [])));
+  return services.flatMap(([name, parsed]): Affected[] => {
     const { change, refetch = false } = changed.get(name) ?? {};
     if (!parsed.ok || change === 'removed' || change === 'broken') return [];
     const { service } = parsed;
     const secrets = newestSecret(service);
     const dropIn = loaded.get(`${name}.d/${dropInName}`) ?? '';
     const other = secrets !== undefined && dropIn !== '' && !dropIn.includes(`/${secrets.marker}\n`);
+    if (lost.has(service.name)) return [{ service, refetch: false }];
     if (refetch || other) return [{ service, refetch: true }];
     const fresh = change === 'added' || change === 'mended';
     return fresh || (secrets && isOlder(name, secrets.changed)) ? [{ service, refetch: false }] : [];
@@ -113,6 +117,7 @@ async function refresh({ service: name, refetch }: Affected, loaded: UnitTree): 
   if (name.base === sshKeySetup) return attempt('start', service, service, 'could not be started');
   const secrets = `${companionName(name, 'secrets')}.service`;
   const config = `${companionName(name, 'config')}.service`;
+  if (!(await restoreSet(name))) return false;
   if (refetch && isActive(secrets)) {
     if (!(await reload(secrets, service))) return false;
     // that brings a reload of the configuration, too, which nobody has waited for

@@ -7,6 +7,7 @@ import { lastError } from '../effects/unit-journal.ts';
 import { uptime } from '../effects/uptime.ts';
 import { dropInName, paths } from '../unit/paths.ts';
 import { serviceOf, type UnitTree } from '../unit/unit-changes.ts';
+import { isSetGone } from './lost-memory.ts';
 
 /** How a unit stands (systemctl(1), "show"). */
 export interface UnitStatus {
@@ -150,13 +151,16 @@ function unitStatus(unit: string, shown: ReadonlyMap<string, string>): UnitStatu
 const noCredentials = 243;
 
 function troubleOf(status: ServiceStatus): string | undefined {
-  const { service, secrets, config, errors, fetch, inline, nextStart } = status;
+  const { name, service, secrets, config, errors, fetch, inline, nextStart } = status;
   if (errors.length > 0) return `kept down: ${errors[0]}`;
   if (service.state === 'missing') return `${service.unit} does not exist`;
   for (const unit of [secrets, config]) {
     if (unit?.state === 'masked') return `${unit.unit} is masked`;
     if (unit?.state === 'failed') return reasonOf(unit);
   }
+  const parsed = secrets?.state === 'active' ? parseServiceName(name) : undefined;
+  if (parsed?.ok && isSetGone(parsed.service))
+    return `what was fetched for it is gone from ${paths.secrets}, though ${secrets?.unit} is active: unit-secrets retry ${name} fetches it anew`;
   if (fetch?.failure && fetch.state === 'backing-off') return fetch.failure.message;
   if (fetch?.failure && fetch.state === 'failed' && secrets?.state === 'active')
     return `goes on with what it had, as it could not be fetched anew: ${fetch.failure.message}`;
