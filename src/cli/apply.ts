@@ -18,6 +18,7 @@ import { uptime } from '../effects/uptime.ts';
 import { dropInName, paths } from '../unit/paths.ts';
 import type { ServiceChange, UnitTree } from '../unit/unit-changes.ts';
 import { waitingFor } from './fetch-progress.ts';
+import { restoreSet, restoreToken, servicesWithoutSet } from './lost-memory.ts';
 import { planOfManifest, printChanges, printTemplates } from './plan.ts';
 import { withProgress } from './progress.ts';
 import { type RenderedFiles, renderedFiles } from './rendered-files.ts';
@@ -29,7 +30,8 @@ const tokenUnit = 'unit-secrets-token.service';
 /**
  * `apply`: shows the plan and carries it out: `daemon-reload`, the token anew if it is another, then for each
  * service that is given something new a reload of its secrets and, if it runs, a restart; keys of users are
- * set up anew. What an earlier call left undone is done, too. A manifest with problems is not applied.
+ * set up anew. What an earlier call left undone is done, too, and what was taken out of memory is brought back. A
+ * manifest with problems is not applied.
  *
  * @returns 0, 1 if the manifest has problems, 75 if secrets could not be fetched or a service not restarted and that
  *   may pass; if it cannot, the exit code of the first such failure
@@ -50,8 +52,9 @@ export function applyCommand(): Promise<ExitCode> {
     if (changes.units.length > 0) await reloadUnits();
     const outcomes: ExitCode[] = [];
     const tokenChanged = changes.units.some(({ path }) => path === tokenUnit);
-    if (tokenChanged && isActive(tokenUnit)) outcomes.push(await reload(tokenUnit, tokenUnit));
     const loaded = readLoadedUnits('');
+    if (!(await restoreToken(loaded))) outcomes.push(exitCodes.temporaryFailure);
+    if (tokenChanged && isActive(tokenUnit)) outcomes.push(await reload(tokenUnit, tokenUnit));
     for (const one of affected(changes.services, loaded)) outcomes.push(await refresh(one, loaded));
     const failed = outcomes.filter((code) => code !== exitCodes.ok);
     const [first] = failed;
@@ -80,8 +83,9 @@ function affected(changes: readonly ServiceChange[], loaded: UnitTree): Affected
     const [, service] = /^(.*\.service)\.d\//.exec(path) ?? [];
     if (service !== undefined) names.add(service);
   }
-  return [...names].flatMap((name): Affected[] => {
-    const parsed = parseServiceName(name);
+  const services = [...names].map((name) => [name, parseServiceName(name)] as const);
+  const lost = servicesWithoutSet(services.flatMap(([, parsed]) => (parsed.ok ? [parsed.service] : [])));
+  return services.flatMap(([name, parsed]): Affected[] => {
     const { change, refetch = false } = changed.get(name) ?? {};
     if (!parsed.ok || change === 'removed' || change === 'released' || change === 'broken') return [];
     const { service } = parsed;
@@ -90,6 +94,7 @@ function affected(changes: readonly ServiceChange[], loaded: UnitTree): Affected
     const secrets = newestSecret(service);
     const dropIn = loaded.get(`${name}.d/${dropInName}`) ?? '';
     const other = secrets !== undefined && dropIn !== '' && !dropIn.includes(`/${secrets.marker}\n`);
+    if (lost.has(service.name)) return [{ service, refetch: false, mended, templates: false }];
     if (refetch || other) return [{ service, refetch: true, mended, templates: false }];
     const fresh = change === 'added' || mended;
     const isEdited = configs !== undefined && configs.edited.length > 0;
@@ -139,6 +144,7 @@ async function refresh(
   if (name.base === sshKeySetup) return attempt('start', service, service, 'could not be started');
   const secrets = `${companionName(name, 'secrets')}.service`;
   const config = `${companionName(name, 'config')}.service`;
+  if (!(await restoreSet(name))) return exitCodes.temporaryFailure;
   if (refetch && isActive(secrets)) {
     const fetched = await reload(secrets, service);
     if (fetched !== exitCodes.ok) return fetched;

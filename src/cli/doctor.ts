@@ -41,7 +41,7 @@ async function examine(): Promise<HostFinding[]> {
     ...(source.kind === 'missing'
       ? [error('manifest', `there is no ${paths.manifest}`, 'write one: man unit-secrets.manifest')]
       : checkManifest(manifest, (await planChanges('')).changes)),
-    ...checkMemory(hasEntries),
+    ...checkMemory(hasEntries, loaded),
     ...checkClock(new Date()),
     ...(hasEntries ? await checkProvider(manifest) : []),
     ...(services.length === 0 && hasEntries ? [servicesOk(manifest)] : services),

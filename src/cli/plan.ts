@@ -84,6 +84,8 @@ export function treeOf(planned: UnitPlan | undefined): UnitTree {
   return tree;
 }
 
+const tokenUnit = 'unit-secrets-token.service';
+
 const what: Readonly<Record<ServiceChange['change'], readonly [Colour, string]>> = {
   added: ['green', 'is given its secrets from its next start on'],
   removed: ['red', 'has left the manifest: its secrets are wiped at once, the service keeps running'],
@@ -96,6 +98,9 @@ const what: Readonly<Record<ServiceChange['change'], readonly [Colour, string]>>
   mended: ['green', 'can be started again, as its entry is right now'],
 };
 
+/** Whether the token unit, by the diff of its removal, has opened a token. */
+const opensToken = (diff: string): boolean => /^-Provider="?1password"?$/m.test(diff);
+
 /** Prints the diff, and a line for each service. */
 export function printChanges({ units, services }: UnitChanges): void {
   if (units.length === 0) {
@@ -103,13 +108,19 @@ export function printChanges({ units, services }: UnitChanges): void {
     return;
   }
   for (const { diff } of units) print(`${colourDiff(diff)}\n`);
-  for (const { service, change, refetch } of services) {
+  for (const { service, change, refetch, keeps } of services) {
     const [colour, text] = what[change];
     const consequence = refetch
       ? 'is given something else: it is fetched at its next start (unit-secrets apply does that now, and restarts it if it runs)'
-      : text;
+      : keeps
+        ? 'has left the manifest: it keeps the secrets and the token that it has, which are wiped when it stops'
+        : text;
     print(`${paint(colour, service)} ${consequence}\n`);
   }
+  if (units.some(({ path, change, diff }) => path === tokenUnit && change === 'removed' && opensToken(diff)))
+    print(
+      `${paint('yellow', paths.token)} stays in memory, as the unit that would wipe it goes: rm it, or reboot\n`,
+    );
   const count = (kind: string): number => units.filter(({ change }) => change === kind).length;
   print(
     `${plural(units.length, 'file')}: ${count('added')} added, ${count('changed')} changed, ${count('removed')} removed\n`,

@@ -9,18 +9,20 @@ import { paths } from '../unit/paths.ts';
 import { serviceOf } from './fetch.ts';
 import { waitingFor } from './fetch-progress.ts';
 import { findService } from './known-service.ts';
+import { restoreSet, restoreToken } from './lost-memory.ts';
 import { withProgress } from './progress.ts';
 import { toExitCode } from './report-failure.ts';
 import { failureOf, knownServices } from './status-facts.ts';
 
 /**
  * `retry X`: forgets what is known of X's secrets and starts X, so that the provider is asked even for what was
- * not there a moment ago. A rate limit is not forgotten: it concerns all services, and to ask in spite of it
+ * not there a moment ago. What was taken out of memory under units that are active is brought back first. A rate limit is not forgotten: it concerns all services, and to ask in spite of it
  * makes it longer.
  */
 export function retryCommand(name: string): Promise<ExitCode> {
   return toExitCode(async () => {
-    const { name: known, inline } = findService(knownServices(readLoadedUnits('')), name);
+    const loaded = readLoadedUnits('');
+    const { name: known, inline } = findService(knownServices(loaded), name);
     const parsed = serviceOf(known);
     const service = `${parsed.name}.service`;
     const secrets = inline ? service : `${companionName(parsed, 'secrets')}.service`;
@@ -36,10 +38,12 @@ export function retryCommand(name: string): Promise<ExitCode> {
     const coolDown = token === undefined ? undefined : coolDownFailure(paths.queue, token);
     if (coolDown) throw new FailureError(coolDown);
     forgetFetchState(paths.queue, service);
+    await restoreToken(loaded);
+    const isRestored = inline || (await restoreSet(parsed));
     const { exitCode } = await withProgress(waitingFor(service, service), () =>
       systemctlJob(['start', service]),
     );
-    if (exitCode === 0) return exitCodes.ok;
+    if (exitCode === 0 && isRestored) return exitCodes.ok;
     const state = readFetchState(paths.queue, service);
     if (state?.state === 'failed' && state.failure) throw new FailureError(state.failure);
     const reason = failureOf(readLoadedUnits(''), known);

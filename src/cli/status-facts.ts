@@ -9,6 +9,7 @@ import { uptime } from '../effects/uptime.ts';
 import { dropInName, paths } from '../unit/paths.ts';
 import { serviceOf, type UnitTree } from '../unit/unit-changes.ts';
 import { keptDown } from './kept-down.ts';
+import { isSetGone } from './lost-memory.ts';
 
 /** How a unit stands (systemctl(1), "show"). */
 export interface UnitStatus {
@@ -184,7 +185,7 @@ export function lastWord(unit: string): string | undefined {
 }
 
 function troubleOf(status: ServiceStatus): string | undefined {
-  const { service, secrets, config, errors, fetch, inline, nextStart } = status;
+  const { name, service, secrets, config, errors, fetch, inline, nextStart } = status;
   // a name may be kept down that is none of a service: in a file that is not JSON they cannot be told apart
   if (errors.length > 0 && service.state === 'missing')
     return `there is no ${service.unit}, and it could not be started: ${errors[0]}`;
@@ -194,6 +195,9 @@ function troubleOf(status: ServiceStatus): string | undefined {
     if (unit?.state === 'masked') return `${unit.unit} is masked`;
     if (unit?.state === 'failed') return reasonOf(unit, service.unit);
   }
+  const parsed = secrets?.state === 'active' ? parseServiceName(name) : undefined;
+  if (parsed?.ok && isSetGone(parsed.service))
+    return `what was fetched for it is gone from ${paths.secrets}, though ${secrets?.unit} is active: unit-secrets retry ${name} fetches it anew`;
   if (fetch?.failure && fetch.state === 'backing-off') return fetch.failure.message;
   if (fetch?.failure && fetch.state === 'failed' && secrets?.state === 'active')
     return `goes on with what it had, as it could not be fetched anew: ${fetch.failure.message}`;

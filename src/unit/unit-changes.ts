@@ -17,6 +17,8 @@ export interface ServiceChange {
   readonly change: 'added' | 'removed' | 'changed' | 'broken' | 'mended' | 'released';
   /** Whether what it is given changes: it must be fetched, and the service restarted, to take effect. */
   readonly refetch: boolean;
+  /** It fetched by itself until now, and has left the manifest: it keeps what it has until it stops. */
+  readonly keeps?: true;
 }
 
 export interface UnitChanges {
@@ -43,7 +45,9 @@ export function compareUnits(before: UnitTree, after: UnitTree): UnitChanges {
     const [old, current] = [standingOf(service, before), standingOf(service, after)];
     // a stub, or a name that is refused: nothing was or will be given to it
     if (old.fetches === undefined && current.fetches === undefined) return [];
-    return { service, change: changeOf(old, current), refetch: isRefetched(old, current) };
+    const change = changeOf(old, current);
+    const keeps = change === 'removed' && old.fetches?.startsWith(`${service}.d/`);
+    return { service, change, refetch: isRefetched(old, current), ...(keeps ? { keeps } : {}) };
   });
   return { units, services };
 }

@@ -54,6 +54,21 @@ test('a change is a unified diff and what it means for the service, and the exit
   ]);
 });
 
+test('what is wiped when an entry is removed, and what stays, is told', () => {
+  const inline = { ...app, dynamicUser: 'inline' };
+  const root = machineWith({ app, inline });
+  edit(root, { app });
+  const kept =
+    'inline.service has left the manifest: it keeps the secrets and the token that it has, which are wiped when it stops\n';
+  const opened =
+    '/run/unit-secrets/token/1password-token stays in memory, as the unit that would wipe it goes: rm it, or reboot\n';
+  expect(plan(root).stdout).toContain(kept);
+  expect(plan(root).stdout).not.toContain(opened);
+  edit(root, {});
+  expect(plan(root).stdout).toContain(kept);
+  expect(plan(root).stdout).toContain(opened);
+});
+
 test('the diff can be applied by patch(1)', async () => {
   const root = machineWith({ app });
   edit(root, { app: { environment: { KEY: 'op://Home/App/other', MORE: '%"\\' } } });

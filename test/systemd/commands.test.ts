@@ -172,6 +172,38 @@ describe('commands for people', () => {
     expect(await keyOf('app')).toBe('first-value');
   });
 
+  test.each(['retry', 'apply'])(
+    'what was unmounted under active units is told by status and doctor, and brought back by %s',
+    async (healing) => {
+      await machine.exec('umount --lazy /run/unit-secrets');
+      for (const service of ['app', 'web'])
+        expect((await machine.exec(`systemctl restart ${service}`, { check: false })).code).not.toBe(0);
+      const { code, stdout } = await run('status');
+      expect(code).toBe(1);
+      expect(stdout).toMatch(/^app .*is gone from .*unit-secrets retry app/m);
+      expect(await run('doctor')).toMatchObject({
+        code: 1,
+        stdout: expect.stringMatching(/^error +memory: .* is gone under units .*\n +unit-secrets apply /m),
+      });
+      if (healing === 'retry') {
+        for (const service of ['app', 'web'])
+          expect(await run(`retry ${service}`)).toMatchObject({ code: 0 });
+      } else {
+        expect(await run('apply')).toMatchObject({ code: 0 });
+        await machine.exec('systemctl start app web');
+      }
+      expect(await keyOf('app')).toBe('first-value');
+      expect(await keyOf('web')).toBe('web-value');
+      // nothing is written where the memory ought to be
+      await machine.exec('findmnt /run/unit-secrets && systemctl restart app web');
+      await machine.exec('umount --lazy /run/unit-secrets; ! grep -r value- /run/unit-secrets');
+      expect((await run('apply')).code).toBe(0);
+      expect((await run('apply')).code).toBe(0);
+      expect((await run('status')).code).toBe(0);
+      expect((await run('doctor')).stdout).not.toMatch(/^error/m);
+    },
+  );
+
   test('retry on a terminal says what it waits for, and takes that back', async () => {
     await machine.exec('systemctl stop app');
     const delay = '/etc/systemd/system/app.service.d/slow.conf';

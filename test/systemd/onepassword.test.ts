@@ -204,6 +204,19 @@ describe.each(['bookworm', 'trixie'] as const)('secrets from 1Password on %s', (
     expect(await machine.exec('unit-secrets retry nobody', { check: false })).toMatchObject({ code: 64 });
   });
 
+  test('after an unmount, doctor misses the token, and apply brings back all', async () => {
+    const tokenPath = '/run/unit-secrets/token/1password-token';
+    await machine.exec('umount --lazy /run/unit-secrets');
+    expect((await systemctl('restart app')).code).not.toBe(0);
+    await machine.exec('unit-secrets apply');
+    await machine.exec(`findmnt /run/unit-secrets && test -s ${tokenPath} && systemctl start app`);
+    await expectRunning();
+    await machine.exec(`rm ${tokenPath}`);
+    const doctor = await machine.exec('unit-secrets doctor', { check: false });
+    expect(doctor.stdout).toContain(`memory: ${tokenPath} is gone`);
+    await machine.exec(`unit-secrets retry app && test -s ${tokenPath}`);
+  });
+
   test('a token that was revoked is said to be', async () => {
     await control('POST', '/control/revoke');
     expect((await systemctl('reload app-secrets')).code).not.toBe(0);

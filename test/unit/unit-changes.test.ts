@@ -36,6 +36,12 @@ describe('what becomes of a service', () => {
     expect(changes(before, after)).toEqual([{ service: 'app.service', change, refetch }]);
   });
 
+  test('removed, and it keeps what it fetched by itself until it stops', () => {
+    expect(changes({ app: inline }, {})).toEqual([
+      { service: 'app.service', change: 'removed', refetch: false, keeps: true },
+    ]);
+  });
+
   test('nothing, if nothing changes', () => {
     expect(changes({ app }, { app })).toEqual([]);
   });

@@ -1,11 +1,21 @@
 import { readFileSync } from 'node:fs';
 import { paths } from '../../unit/paths.ts';
+import type { UnitTree } from '../../unit/unit-changes.ts';
+import { lostByTokenUnit } from '../lost-memory.ts';
 import { error, type HostFinding, ok, warning } from './finding.ts';
 
 const check = 'memory';
 
-/** Whether secrets are kept in memory that is never swapped. */
-export function checkMemory(hasEntries: boolean): HostFinding[] {
+/** Whether secrets are kept in memory that is never swapped, and what the token unit left there is still there. */
+export function checkMemory(hasEntries: boolean, loaded: UnitTree): HostFinding[] {
+  const lost = hasEntries ? lostByTokenUnit(loaded) : undefined;
+  if (lost === undefined) return checkMount(hasEntries);
+  const message = `${lost} is gone under units that are active (unmounted by hand?): no service can be given secrets`;
+  const remedy = 'unit-secrets apply restarts unit-secrets-token.service, and fetches anew what is gone';
+  return [error(check, message, remedy)];
+}
+
+function checkMount(hasEntries: boolean): HostFinding[] {
   const mount = readFileSync('/proc/self/mounts', 'utf8')
     .split('\n')
     .map((line) => line.split(' '))

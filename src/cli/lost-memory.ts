@@ -1,0 +1,122 @@
+import { readdirSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { companionName, directoryName, type ServiceName } from '../domain/service-name.ts';
+import { readXSecrets } from '../effects/ini.ts';
+import { log } from '../effects/journal-log.ts';
+import { showUnits, systemctlJob } from '../effects/systemctl.ts';
+import { paths } from '../unit/paths.ts';
+import type { UnitTree } from '../unit/unit-changes.ts';
+import { withProgress } from './progress.ts';
+
+const tokenUnit = 'unit-secrets-token.service';
+
+/**
+ * What is in memory can be taken away under units that stay active: `umount /run/unit-secrets` does. systemd
+ * starts nothing anew that is active, so somebody has to ask for it.
+ *
+ * @returns whether the set of a service is not there; false as well where this user may not look
+ */
+export function isSetGone({ name }: ServiceName): boolean {
+  try {
+    return !readdirSync(`${paths.secrets}/${directoryName(name)}`).some((one) => one.startsWith('.ok-'));
+  } catch (error) {
+    return isMissing(error);
+  }
+}
+
+/**
+ * What unit-secrets-token.service made or brought and is not there any more; undefined if all is, or if neither it
+ * nor what fetches is active.
+ */
+export function lostByTokenUnit(loaded: UnitTree): string | undefined {
+  const lost = isMounted()
+    ? [paths.queue, ...(opensToken(loaded) ? [paths.token] : [])].find(isGone)
+    : `the memory at ${paths.state}`;
+  if (lost === undefined) return undefined;
+  const units = [tokenUnit, ...[...loaded.keys()].filter((path) => /-secrets(?:@.*)?\.service$/.test(path))];
+  const states = [...showUnits(units, ['ActiveState']).values()].map((shown) => shown.get('ActiveState'));
+  return states.includes('active') ? lost : undefined;
+}
+
+/** Of these services, those whose X-secrets.service is active although what it fetched is gone. */
+export function servicesWithoutSet(names: readonly ServiceName[]): ReadonlySet<string> {
+  const gone = names.filter(isSetGone).map((name) => [name.name, secretsUnitOf(name)] as const);
+  const shown = showUnits(
+    gone.map(([, unit]) => unit),
+    ['ActiveState'],
+  );
+  return new Set(
+    gone.filter(([, unit]) => shown.get(unit)?.get('ActiveState') === 'active').map(([name]) => name),
+  );
+}
+
+/**
+ * Restarts the token unit if what it made is gone, which mounts the memory, too. Best effort: the fetch tells
+ * what is still missing.
+ *
+ * @returns whether that went well, or was not needed
+ */
+export async function restoreToken(loaded: UnitTree): Promise<boolean> {
+  const lost = lostByTokenUnit(loaded);
+  if (lost === undefined) return true;
+  log('info', `${lost} is gone: systemctl restart ${tokenUnit}`);
+  return await succeeds('restart', tokenUnit);
+}
+
+/**
+ * Fetches the set of a service anew if it is gone although X-secrets.service is active: a reload, as a restart
+ * would restart the service.
+ *
+ * @returns whether that went well, or was not needed
+ */
+export async function restoreSet(name: ServiceName): Promise<boolean> {
+  if (!servicesWithoutSet([name]).has(name.name)) return true;
+  const secrets = secretsUnitOf(name);
+  if (!isMounted()) {
+    // a reload does not bring it, and would leave secrets in memory that may be swapped
+    log('error', `${paths.state} is not mounted: systemctl status run-unit\\\\x2dsecrets.mount tells why`);
+    return false;
+  }
+  log('info', `what was fetched for ${name.name}.service is gone: systemctl reload ${secrets}`);
+  if (!(await succeeds('reload', secrets))) return false;
+  // that brings a reload of the configuration, too, which nobody has waited for
+  const config = `${companionName(name, 'config')}.service`;
+  return !isActive(config) || (await succeeds('reload', config));
+}
+
+const secretsUnitOf = (name: ServiceName): string => `${companionName(name, 'secrets')}.service`;
+
+async function succeeds(verb: string, unit: string): Promise<boolean> {
+  const { exitCode, complaint } = await withProgress(`waiting for ${unit}`, () => systemctlJob([verb, unit]));
+  if (exitCode !== 0) log('error', `systemctl ${verb} ${unit} failed: ${complaint}`);
+  return exitCode === 0;
+}
+
+const isActive = (unit: string): boolean =>
+  showUnits([unit], ['ActiveState']).get(unit)?.get('ActiveState') === 'active';
+
+/** Whether the token unit has a token to open. */
+const opensToken = (loaded: UnitTree): boolean =>
+  readXSecrets(loaded.get(tokenUnit) ?? '')?.get('Provider')?.[0] === '1password';
+
+/** Directories of the same name may be below the memory. */
+function isMounted(): boolean {
+  try {
+    return statSync(paths.state).dev !== statSync(dirname(paths.state)).dev;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+}
+
+function isGone(path: string): boolean {
+  try {
+    statSync(path);
+    return false;
+  } catch (error) {
+    return isMissing(error);
+  }
+}
+
+const isMissing = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ENOENT';
