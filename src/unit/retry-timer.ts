@@ -5,8 +5,7 @@ import type { UnitFile } from './unit-file.ts';
 import { onlyWhileWanted } from './wanted-target.ts';
 
 /**
- * `X-retry.timer`: starts X again after its secrets could not be fetched, if it is still wanted; stops with X, and
- * when they have been fetched (X-secrets.service, `ExecStartPost=`).
+ * `X-retry.timer`: starts X again after its secrets could not be fetched, if it is still wanted; stops with X.
  *
  * @param starts what it starts, if not X itself
  */

@@ -14,7 +14,6 @@ import {
 import type { UnitContext } from './context.ts';
 import { hardening } from './hardening.ts';
 import { noTokenText, paths } from './paths.ts';
-import { quoteArgument } from './syntax.ts';
 import type { Setting, UnitFile } from './unit-file.ts';
 import { xSecretsSection } from './x-secrets.ts';
 import { xSecretsSettings } from './x-secrets-settings.ts';
@@ -81,10 +80,7 @@ export function secretsUnit(
   for (const { template } of configs) files.push(template);
   if (files.length > 0) settings.push(...sources(files));
   // if somebody has removed it, the fetch is started all the same, and tells
-  settings.push(['BindPaths', `-${paths.queue}`], ['ExecStart', fetch]);
-  // X has what it waited for: to fail from now on is its own affair. With "+", as in renewal-unit.ts
-  settings.push(['ExecStartPost', `-+systemctl --no-block stop ${quoteArgument(unitName(name, 'retry'))}`]);
-  settings.push(['ExecReload', fetch]);
+  settings.push(['BindPaths', `-${paths.queue}`], ['ExecStart', fetch], ['ExecReload', fetch]);
   return {
     path: unitName(name, 'secrets'),
     source: service.file,

@@ -95,15 +95,6 @@ export const transitions: readonly Transition[] = [
     expected: keptDown,
   },
   {
-    name: 'that fails by itself is not started by a retry that was pending before its secrets came',
-    // one, as all share the provider
-    kinds: ['credentials@1'],
-    from: 'stopped',
-    provider: 'missing',
-    does: '! systemctl start $app && await is $retry active && provider new && systemctl start $app && crash && await is $app failed && no_retry',
-    expected: { ...failed, tries: 2 },
-  },
-  {
     name: 'is restarted with the same secrets',
     kinds: 'all',
     alsoReloaded: true,

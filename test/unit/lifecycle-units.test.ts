@@ -40,16 +40,6 @@ test('a service makes itself wanted, and is tried again only while it is', () =>
   expect(units.get('unit-secrets-wanted@.target')).toContain('\nPartOf=%i.service\nStopWhenUnneeded=yes\n');
 });
 
-test('a retry that is pending ends when the secrets have been fetched', () => {
-  const { units } = unitsFor({ app: entry, 'b@c': entry });
-  expect(units.get('app-secrets.service')).toContain(
-    '\nExecStartPost=-+systemctl --no-block stop app-retry.timer\n',
-  );
-  expect(units.get('b-secrets@c.service')).toContain(
-    '\nExecStartPost=-+systemctl --no-block stop b-retry@c.timer\n',
-  );
-});
-
 test.each([
   [228, true],
   [229, false],
