@@ -128,10 +128,10 @@ const referenceErrors: Readonly<Record<string, string>> = {
 
 /** What to do, where the text does not say it. */
 const referenceHints: Readonly<Record<string, string>> = {
-  vaultNotFound: 'correct the reference in the manifest, or let the service account see the vault',
-  itemNotFound: 'correct the reference in the manifest, or add the item in 1Password',
-  noMatchingSections: 'correct the reference in the manifest, or add the section in 1Password',
-  fieldNotFound: 'correct the reference in the manifest, or add the field in 1Password',
+  vaultNotFound: 'correct the reference, or let the service account see the vault',
+  itemNotFound: 'correct the reference, or add the item in 1Password',
+  noMatchingSections: 'correct the reference, or add the section in 1Password',
+  fieldNotFound: 'correct the reference, or add the field in 1Password',
 };
 
 /**

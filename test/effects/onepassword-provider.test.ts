@@ -46,6 +46,7 @@ test('each reference has the answer that the child gave for it', async () => {
             class: 'permanent',
             exitCode: exitCodes.dataError,
             message: '"op://v/i/b": no field of that name in the item',
+            hint: 'correct the reference, or add the field in 1Password',
           },
         },
       ],

@@ -220,15 +220,38 @@ describe('what lasts ends with 75 when the tries are used up', () => {
 
 describe('what is permanent ends at once', () => {
   test.each([
-    ['a vault', 'op://Nowhere/App/password', 'no vault of that name or id'],
-    ['an item', 'op://Homelab/Nothing/password', 'no item of that name or id in the vault'],
-    ['a field', 'op://Homelab/App/nothing', 'no field of that name in the item'],
-    ['a section', 'op://Homelab/App/nothing/password', 'no section of that name in the item'],
-  ])('%s that is not there: 65', async (_, reference, message) => {
+    [
+      'a vault',
+      'op://Nowhere/App/password',
+      'no vault of that name or id',
+      'let the service account see the vault',
+    ],
+    [
+      'an item',
+      'op://Homelab/Nothing/password',
+      'no item of that name or id in the vault',
+      'add the item in 1Password',
+    ],
+    [
+      'a field',
+      'op://Homelab/App/nothing',
+      'no field of that name in the item',
+      'add the field in 1Password',
+    ],
+    [
+      'a section',
+      'op://Homelab/App/nothing/password',
+      'no section of that name in the item',
+      'add the section in 1Password',
+    ],
+  ])('%s that is not there: 65', async (_, reference, message, remedy) => {
     await machine.load({ app: { A: reference, ...app } });
     const { exitCode, stderr } = await machine.fetch('app');
     expect([exitCode, triesOf(stderr)]).toEqual([exitCodes.dataError, 1]);
-    expect(stderr).toContain(`"${reference}": ${message}`);
+    // first what to do, then each command once
+    expect(stderr).toContain(
+      `"${reference}": ${message} (correct the reference, or ${remedy}; then "unit-secrets retry app", or "systemctl reload app-secrets" if it runs)\n`,
+    );
     expect(machine.environmentOf('app')).toBeUndefined();
     expectTidy(stderr);
   });
