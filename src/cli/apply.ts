@@ -132,8 +132,9 @@ function newestSecret(
   }
 }
 
+/** Also while a reload goes on: X-secrets passes one on to X-config, which has to be waited for, too. */
 const isActive = (unit: string): boolean =>
-  showUnits([unit], ['ActiveState']).get(unit)?.get('ActiveState') === 'active';
+  /^(?:active|reloading)$/.test(showUnits([unit], ['ActiveState']).get(unit)?.get('ActiveState') ?? '');
 
 /** Gives a service what is new. @returns 0 if all went well */
 async function refresh(

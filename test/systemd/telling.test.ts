@@ -33,7 +33,10 @@ describe('what people are told', () => {
       manifestPath,
       vaultManifest(services, { fetch: { tries: 1, timeout: '20s', retryEvery: '1h' } }),
     );
-  const allIsWell = async () => expect(await run('status')).toMatchObject({ code: 0, stderr: '' });
+  const jobsDone = () =>
+    machine.waitFor(['sh', '-c', 'test -z "$(systemctl list-jobs --no-legend)"'], 'all jobs to be done');
+  const allIsWell = async () =>
+    expect(await run('status')).toEqual({ code: 0, stdout: expect.any(String), stderr: '' });
 
   test('apply tells why a fetch failed, and ends as that does', async () => {
     await edit({ app: unknown, web });
@@ -108,6 +111,7 @@ describe('what people are told', () => {
     await machine.writeFile(template, content);
     await system('reload web-secrets');
     await system('reload web-config');
+    await jobsDone();
     for (const command of ['status', 'status web', 'doctor']) {
       const { code, stdout } = await run(command);
       expect(stdout).toMatch(/goes on with what it had/);
@@ -116,6 +120,7 @@ describe('what people are told', () => {
     }
     await machine.writeFile(template, 'key: ${KEY}\n');
     await machine.exec('systemctl reload web-secrets && systemctl reload web-config');
+    await jobsDone();
     await allIsWell();
   });
 
@@ -156,8 +161,6 @@ describe('what people are told', () => {
 
   test('an edited template is told by plan, and taken by apply; the service is restarted if a file differs', async () => {
     const pid = async () => (await system('show --property=MainPID --value web')).stdout;
-    const jobsDone = () =>
-      machine.waitFor(['sh', '-c', 'test -z "$(systemctl list-jobs --no-legend)"'], 'all jobs to be done');
     const before = await pid();
     await machine.exec(`touch ${template}`);
     expect((await run('apply')).code).toBe(0);
@@ -178,6 +181,7 @@ describe('what people are told', () => {
     await jobsDone();
     await machine.writeFile(template, 'key: ${KEY}\n');
     await machine.exec('systemctl reload web-secrets && systemctl reload web-config');
+    await jobsDone();
     expect((await run('apply')).code).toBe(0);
     expect(await pid()).not.toBe(restarted);
     await allIsWell();
