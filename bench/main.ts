@@ -22,9 +22,12 @@ interface Part {
   readonly args?: readonly string[];
 }
 
+/** Where scripts/bench has unpacked other generators. */
+const others = process.env['UNIT_SECRETS_BENCH_OTHERS'];
+
 /** By the name of their file. */
 const parts: Readonly<Record<string, Part>> = {
-  generator: { title: 'The generator, beside those of Debian' },
+  generator: { title: 'The generator, beside those of Debian', args: others ? ['--others', others] : [] },
   boot: { title: 'Services that start together, and daemon-reload, in a container' },
   fetch: { title: 'Fetching, beside the ways in which it is commonly done', args: ['--quick'] },
   render: { title: 'Rendering' },
