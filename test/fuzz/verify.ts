@@ -8,6 +8,8 @@ import { Container } from '../container/container.ts';
 import type { Suite } from '../container/rootfs.ts';
 import type { Output } from './manifests.ts';
 
+const renewal = 'unit-secrets-renew@';
+
 /** A tree of units that systemd would load, of several runs of the generator. */
 export class UnitSample {
   readonly #units = new Map<string, Buffer>();
@@ -50,6 +52,8 @@ export class UnitSample {
     for (const [path, content] of output)
       if (
         /^(?:unit-secrets-|run-unit|ssh-key-setup)/.test(path) &&
+        // of services that are in the sample
+        (!path.startsWith(renewal) || this.#services.has(path.slice(renewal.length))) &&
         !path.includes('/') &&
         !this.#units.has(path) &&
         !path.includes(':')

@@ -30,7 +30,7 @@ for unit; do
     *" $unit "*) state=failed result=exit-code ;;
     *) state=active result=success ;;
   esac
-  printf 'Id=%s\\nLoadState=loaded\\nActiveState=%s\\nResult=%s\\nStateChangeTimestampMonotonic=1000000\\n\\n' "$unit" $state $result
+  printf 'Id=%s\\nInvocationID=1\\nLoadState=loaded\\nActiveState=%s\\nResult=%s\\nStateChangeTimestampMonotonic=1000000\\n\\n' "$unit" $state $result
 done
 `;
   const root = temporaryTree({
@@ -38,6 +38,7 @@ done
     '/bin/systemctl': show,
     '/bin/journalctl': `#!/bin/sh\necho '${reason}'\n`,
   });
+  for (const name of names) mkdirSync(join(root, paths.secrets, name, '.ok-1'), { recursive: true });
   for (const name of ['systemctl', 'journalctl']) chmodSync(join(root, 'bin', name), 0o755);
   mkdirSync(join(root, paths.generated), { recursive: true });
   await generate(join(root, paths.generated), { root, executable: '/usr/bin/unit-secrets' });
