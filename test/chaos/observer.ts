@@ -85,6 +85,7 @@ export class Observer {
   /** The set of each service as it was seen last: the directory's inode, and the marker's. */
   readonly #sets = new Map<Name, { readonly directory: number; readonly marker: number }>();
   readonly #replaced = new Map<Name, number>();
+  #fetching = false;
   #lock: { readonly key: string; readonly since: number } | undefined;
   readonly #orphans = new Map<number, number>();
   #sdkBefore = '';
@@ -230,6 +231,7 @@ export class Observer {
     const fetchers = new Set(
       processes.filter(({ commandLine }) => / fetch /.test(commandLine)).map(({ pid }) => pid),
     );
+    this.#fetching = fetchers.size > 0;
     const led: number[] = [];
     for (const { pid, unit } of asking) {
       const parent = Number(/^PPid:\t(\d+)$/m.exec(read(`/proc/${pid}/status`))?.[1]);
@@ -286,7 +288,8 @@ export class Observer {
   #lookAtLock(now: number): void {
     const lock = stat(`${this.#options.root}/run/unit-secrets/queue/fetch.lock`);
     const key = lock === undefined ? undefined : `${lock.ino} ${lock.mtimeMs}`;
-    if (key === undefined) this.#lock = undefined;
+    // that of one who was killed is had at once by whoever comes, and nobody does
+    if (key === undefined || !this.#fetching) this.#lock = undefined;
     else if (this.#lock?.key !== key) this.#lock = { key, since: now };
     else if (now - this.#lock.since > longestLock)
       this.#violation('lock', 'nobody has touched the lock of the fetchers for 30 s');

@@ -657,7 +657,9 @@ export class ChaosMachine implements World, AsyncDisposable {
       (name) => !isInline(name) && ['inactive', 'failed'].includes(states.get(name) ?? ''),
     );
     const script = `
-ls -A ${queue} | grep -E '\\.(request|answer|new)$' | sed 's|^|${queue}/|'
+ls -A ${queue} | grep -E '\\.(answer|new)$' | sed 's|^|${queue}/|'
+# one of a dead process has no secret, and is swept by whoever comes next
+for request in ${queue}/*.request; do pid=\${request##*/}; [ ! -e "/proc/\${pid%%-*}" ] || echo "$request"; done
 find /run/unit-secrets ${'/run/epsilon /run/epsilon-else'} -name '.unit-secrets-new' 2>/dev/null
 ${down.map((name) => `[ ! -e '/run/unit-secrets/secrets/${name}' ] || echo '/run/unit-secrets/secrets/${name}'`).join('\n')}
 ps -eo stat=,pid=,comm= | grep '^Z' | sed 's/^/zombie /'
@@ -684,6 +686,15 @@ ps -eo stat=,pid=,comm= | grep '^Z' | sed 's/^/zombie /'
 
   /** With everything up and nobody who wants something, nobody asks. */
   async requireSilence(milliseconds: number): Promise<void> {
+    // a retry that is pending is somebody who wants something
+    await this.machine.waitFor(
+      [
+        'bash',
+        '-c',
+        '! systemctl --quiet is-active "*-retry*.timer" && [ -z "$(systemctl list-jobs --no-legend)" ]',
+      ],
+      'retries to be over',
+    );
     this.readRequests();
     const before = this.counts.requests;
     await new Promise((resolve) => setTimeout(resolve, milliseconds));
