@@ -13,8 +13,9 @@ import {
 import { readFetchState } from '../effects/fetch-state.ts';
 import { log } from '../effects/journal-log.ts';
 import { readLoadedUnits } from '../effects/loaded-units.ts';
-import { showUnits, systemctl, systemctlJob } from '../effects/systemctl.ts';
+import { isActive, showUnits, systemctl, systemctlJob } from '../effects/systemctl.ts';
 import { uptime } from '../effects/uptime.ts';
+import { tokenUnitName } from '../unit/common.ts';
 import { dropInName, paths } from '../unit/paths.ts';
 import type { ServiceChange, UnitTree } from '../unit/unit-changes.ts';
 import { waitingFor } from './fetch-progress.ts';
@@ -24,8 +25,6 @@ import { withProgress } from './progress.ts';
 import { type RenderedFiles, renderedFiles } from './rendered-files.ts';
 import { toExitCode } from './report-failure.ts';
 import { failureOf, lastWord } from './status-facts.ts';
-
-const tokenUnit = 'unit-secrets-token.service';
 
 /**
  * `apply`: shows the plan and carries it out: `daemon-reload`, the token anew if it is another, then for each
@@ -51,10 +50,10 @@ export function applyCommand(): Promise<ExitCode> {
     printTemplates(templates);
     if (changes.units.length > 0) await reloadUnits();
     const outcomes: ExitCode[] = [];
-    const tokenChanged = changes.units.some(({ path }) => path === tokenUnit);
+    const tokenChanged = changes.units.some(({ path }) => path === tokenUnitName);
     const loaded = readLoadedUnits('');
     if (!(await restoreToken(loaded))) outcomes.push(exitCodes.temporaryFailure);
-    if (tokenChanged && isActive(tokenUnit)) outcomes.push(await reload(tokenUnit, tokenUnit));
+    if (tokenChanged && isActive(tokenUnitName)) outcomes.push(await reload(tokenUnitName, tokenUnitName));
     for (const one of affected(changes.services, loaded)) outcomes.push(await refresh(one, loaded));
     const failed = outcomes.filter((code) => code !== exitCodes.ok);
     const [first] = failed;
@@ -132,10 +131,6 @@ function newestSecret(
   }
 }
 
-/** Also while a reload goes on: X-secrets passes one on to X-config, which has to be waited for, too. */
-const isActive = (unit: string): boolean =>
-  /^(?:active|reloading)$/.test(showUnits([unit], ['ActiveState']).get(unit)?.get('ActiveState') ?? '');
-
 /** Gives a service what is new. @returns 0 if all went well */
 async function refresh(
   { service: name, refetch, mended, templates }: Affected,
@@ -188,7 +183,7 @@ async function attempt(verb: string, unit: string, service: string, failure: str
     log('error', `${unit} ${failure}: ${message}${hint === undefined ? '' : ` (${hint})`}`);
     return known.class === 'permanent' ? known.exitCode : exitCodes.temporaryFailure;
   }
-  const told = unit === service && unit !== tokenUnit ? reasonOf(service) : lastWord(unit);
+  const told = unit === service && unit !== tokenUnitName ? reasonOf(service) : lastWord(unit);
   log('error', `${unit} ${failure}: ${told ?? complaint}`);
   return exitCodes.temporaryFailure;
 }

@@ -3,12 +3,11 @@ import { dirname } from 'node:path';
 import { companionName, directoryName, type ServiceName } from '../domain/service-name.ts';
 import { readXSecrets } from '../effects/ini.ts';
 import { log } from '../effects/journal-log.ts';
-import { showUnits, systemctlJob } from '../effects/systemctl.ts';
+import { isActive, showUnits, systemctlJob } from '../effects/systemctl.ts';
+import { tokenUnitName } from '../unit/common.ts';
 import { paths } from '../unit/paths.ts';
 import type { UnitTree } from '../unit/unit-changes.ts';
 import { withProgress } from './progress.ts';
-
-const tokenUnit = 'unit-secrets-token.service';
 
 /**
  * What is in memory can be taken away under units that stay active: `umount /run/unit-secrets` does. systemd
@@ -33,7 +32,10 @@ export function lostByTokenUnit(loaded: UnitTree): string | undefined {
     ? [paths.queue, ...(opensToken(loaded) ? [paths.token] : [])].find(isGone)
     : `the memory at ${paths.state}`;
   if (lost === undefined) return undefined;
-  const units = [tokenUnit, ...[...loaded.keys()].filter((path) => /-secrets(?:@.*)?\.service$/.test(path))];
+  const units = [
+    tokenUnitName,
+    ...[...loaded.keys()].filter((path) => /-secrets(?:@.*)?\.service$/.test(path)),
+  ];
   const states = [...showUnits(units, ['ActiveState']).values()].map((shown) => shown.get('ActiveState'));
   return states.includes('active') ? lost : undefined;
 }
@@ -59,8 +61,8 @@ export function servicesWithoutSet(names: readonly ServiceName[]): ReadonlySet<s
 export async function restoreToken(loaded: UnitTree): Promise<boolean> {
   const lost = lostByTokenUnit(loaded);
   if (lost === undefined) return true;
-  log('info', `${lost} is gone: systemctl restart ${tokenUnit}`);
-  return await succeeds('restart', tokenUnit);
+  log('info', `${lost} is gone: systemctl restart ${tokenUnitName}`);
+  return await succeeds('restart', tokenUnitName);
 }
 
 /**
@@ -92,12 +94,9 @@ async function succeeds(verb: string, unit: string): Promise<boolean> {
   return exitCode === 0;
 }
 
-const isActive = (unit: string): boolean =>
-  showUnits([unit], ['ActiveState']).get(unit)?.get('ActiveState') === 'active';
-
 /** Whether the token unit has a token to open. */
 const opensToken = (loaded: UnitTree): boolean =>
-  readXSecrets(loaded.get(tokenUnit) ?? '')?.get('Provider')?.[0] === '1password';
+  readXSecrets(loaded.get(tokenUnitName) ?? '')?.get('Provider')?.[0] === '1password';
 
 /** Directories of the same name may be below the memory. */
 function isMounted(): boolean {

@@ -5,6 +5,7 @@ import { formatProblem, type Problem } from '../domain/problem.ts';
 import { log } from '../effects/journal-log.ts';
 import { readLoadedUnits } from '../effects/loaded-units.ts';
 import { permissionDenied, readManifestFiles } from '../effects/read-manifest.ts';
+import { tokenUnitName } from '../unit/common.ts';
 import { withoutStubs } from '../unit/orphan-units.ts';
 import { paths } from '../unit/paths.ts';
 import type { UnitPlan } from '../unit/plan-units.ts';
@@ -84,8 +85,6 @@ export function treeOf(planned: UnitPlan | undefined): UnitTree {
   return tree;
 }
 
-const tokenUnit = 'unit-secrets-token.service';
-
 const what: Readonly<Record<ServiceChange['change'], readonly [Colour, string]>> = {
   added: ['green', 'is given its secrets from its next start on'],
   removed: ['red', 'has left the manifest: its secrets are wiped at once, the service keeps running'],
@@ -117,7 +116,9 @@ export function printChanges({ units, services }: UnitChanges): void {
         : text;
     print(`${paint(colour, service)} ${consequence}\n`);
   }
-  if (units.some(({ path, change, diff }) => path === tokenUnit && change === 'removed' && opensToken(diff)))
+  if (
+    units.some(({ path, change, diff }) => path === tokenUnitName && change === 'removed' && opensToken(diff))
+  )
     print(
       `${paint('yellow', paths.token)} stays in memory, as the unit that would wipe it goes: rm it, or reboot\n`,
     );

@@ -16,8 +16,8 @@ import { failureOf, knownServices } from './status-facts.ts';
 
 /**
  * `retry X`: forgets what is known of X's secrets and starts X, so that the provider is asked even for what was
- * not there a moment ago. What was taken out of memory under units that are active is brought back first. A rate limit is not forgotten: it concerns all services, and to ask in spite of it
- * makes it longer.
+ * not there a moment ago. What was taken out of memory under units that are active is brought back first. A rate limit
+ * is not forgotten: it concerns all services, and to ask in spite of it makes it longer.
  */
 export function retryCommand(name: string): Promise<ExitCode> {
   return toExitCode(async () => {

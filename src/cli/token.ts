@@ -7,10 +7,9 @@ import { remove, writeNew } from '../effects/secret-directory.ts';
 import { addServices, noteServices } from '../effects/service-list.ts';
 import { readTokenCredential, readTokenFile } from '../effects/token.ts';
 import { readLoadedUnit } from '../effects/unit-reader.ts';
+import { tokenUnitName } from '../unit/common.ts';
 import { paths } from '../unit/paths.ts';
 import { toExitCode } from './report-failure.ts';
-
-const unitName = 'unit-secrets-token.service';
 
 /**
  * `token open`, as unit-secrets-token.service calls it: opens the service account token into RAM once for
@@ -18,7 +17,7 @@ const unitName = 'unit-secrets-token.service';
  */
 export function tokenOpenCommand(root: string): Promise<ExitCode> {
   return toExitCode(async () => {
-    const { settings } = await readLoadedUnit(root, unitName);
+    const { settings } = await readLoadedUnit(root, tokenUnitName);
     noteServices(root + paths.serviceList, settings.get('KnownService') ?? []);
     if (settings.get('Provider')?.[0] !== '1password') {
       // of an edition of the manifest that had one
@@ -48,7 +47,7 @@ async function openToken(root: string, settings: ReadonlyMap<string, readonly st
     throw new FailureError({
       class: 'permanent',
       exitCode: exitCodes.configuration,
-      message: `[X-Secrets] of ${unitName} does not say where the token is`,
+      message: `[X-Secrets] of ${tokenUnitName} does not say where the token is`,
       hint: 'run systemctl daemon-reload, so that the units are written anew',
     });
   }

@@ -61,6 +61,16 @@ function outcomeOf(status: number | null, stdout: string, stderr: string): Comma
   return { exitCode: status ?? 1, stdout, complaint: stderr.trim().replace(/\s*\n\s*/g, '; ') };
 }
 
+/**
+ * Whether a unit is active, also while a reload of it goes on: X-secrets passes one on to X-config, which has to be
+ * waited for, too.
+ */
+export function isActive(unit: string): boolean {
+  return /^(?:active|reloading)$/.test(
+    showUnits([unit], ['ActiveState']).get(unit)?.get('ActiveState') ?? '',
+  );
+}
+
 /** Properties of units as `systemctl show` prints them: unit → property → value; unknown ones are missing. */
 export function showUnits(
   units: readonly string[],
