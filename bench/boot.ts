@@ -3,6 +3,10 @@
  * each that start together and ask 1Password (the emulator) for the first time. Wall time is from `systemctl
  * start` to its end; memory the sum of PSS over all our processes at its highest.
  *
+ * Then the same units with a program that only sleeps in the place of ours: what systemd's sandbox takes before any of
+ * them runs, also without the credential, whose file systems each of the others has to get rid of
+ * (docs/decisions/0012-fifty-at-once.md).
+ *
  * Then the share of `systemctl daemon-reload` that is the generator's: with its link and without, in turns.
  *
  *     npx node bench/boot.ts
@@ -18,6 +22,19 @@ const rounds = 8;
 const perService = 5;
 const most = Math.max(...counts);
 
+/** Drop-ins for a unit that fetches: it is started as soon as its program is, and needs nobody who needs it. */
+const asleep = `[Unit]
+StopWhenUnneeded=no
+[Service]
+Type=exec
+ExecStart=
+ExecStart=/bin/sleep infinity
+`;
+const sandboxVariants = {
+  'as they are': asleep,
+  'without LoadCredential=': `${asleep}LoadCredential=\nSetCredential=\n`,
+};
+
 const names = Array.from({ length: most }, (_, at) => `app${at}`);
 const fields = Array.from({ length: perService }, (_, at) => `field${at}`);
 const items = Object.fromEntries(
@@ -30,6 +47,8 @@ const { stdout: namespaceLink } = await machine.exec(['readlink', '/proc/1/ns/pi
 const namespace = namespaceLink.trim();
 
 await startTogether();
+console.log();
+await sandboxes();
 console.log();
 await reloads();
 
@@ -105,6 +124,32 @@ async function startTogether(): Promise<void> {
       ].join(' '),
     );
   }
+}
+
+async function sandboxes(): Promise<void> {
+  console.log('the same units with /bin/sleep in the place of fetch, started together (medians of 5 rounds)');
+  console.log('services  units                    wall s  CPU ms of each');
+  for (const [name, text] of Object.entries(sandboxVariants)) {
+    for (const service of names)
+      await machine.writeFile(`/run/systemd/system/${service}-secrets.service.d/asleep.conf`, text);
+    await machine.exec(['systemctl', 'daemon-reload']);
+    for (const count of counts) {
+      const units = names.slice(0, count).map((service) => `${service}-secrets.service`);
+      const [wall, cpu]: [number[], number[]] = [[], []];
+      for (let round = 0; round < 5; round++) {
+        const begin = performance.now();
+        await machine.exec(['systemctl', 'start', ...units]);
+        wall.push((performance.now() - begin) / 1000);
+        cpu.push(((await cpuOf(units)) * 1000) / count);
+        await machine.exec(['systemctl', 'stop', ...units]);
+      }
+      console.log(
+        `${String(count).padStart(8)}  ${name.padEnd(23)} ${median(wall).toFixed(2).padStart(7)}  ${median(cpu).toFixed(0).padStart(14)}`,
+      );
+    }
+  }
+  await machine.exec(['bash', '-c', 'rm -r /run/systemd/system/app*-secrets.service.d']);
+  await machine.exec(['systemctl', 'daemon-reload']);
 }
 
 /** What units have taken since they were started, in seconds, as systemd has counted it. */

@@ -1,5 +1,6 @@
 import type { Answer } from '../domain/answer.ts';
 import { HostLock, type Lock } from '../effects/lock.ts';
+import { letGoOfMemory } from '../effects/machine-code.ts';
 import { notify } from '../effects/notify.ts';
 import { type QueuedRequest, queueFailure, RequestQueue } from '../effects/request-queue.ts';
 import { uptime } from '../effects/uptime.ts';
@@ -31,6 +32,11 @@ export async function askInTurn(
   const now = (): number => performance.now();
   const sleep = (milliseconds: number): Promise<void> =>
     new Promise((resolve) => setTimeout(resolve, milliseconds));
+  let lean = false;
+  const waits = (): void => {
+    if (!lean) letGoOfMemory();
+    lean = true;
+  };
   try {
     return await takeTurn(place.until, {
       put: () => queue.put({ ...request, until: uptime() + (place.until - now()) / 1000 }),
@@ -41,7 +47,10 @@ export async function askInTurn(
         const held = await lock.tryTake().catch((error: unknown) => {
           throw queueFailure(place.queue, error);
         });
-        if (!held) return undefined;
+        if (!held) {
+          waits();
+          return undefined;
+        }
         try {
           return await serveAll(id, queue, held, place);
         } finally {

@@ -1,8 +1,10 @@
 import type { Answer } from '../domain/answer.ts';
 import { beginCoolDown, coolDownFailure, endCoolDown } from '../effects/cool-down.ts';
+import { readFetchState } from '../effects/fetch-state.ts';
 import type { Lock } from '../effects/lock.ts';
 import { openOnePassword } from '../effects/onepassword-provider.ts';
 import type { RequestQueue } from '../effects/request-queue.ts';
+import { runningFetchers } from '../effects/running-fetchers.ts';
 import { readOpenedToken } from '../effects/token.ts';
 import { uptime } from '../effects/uptime.ts';
 import { serve } from '../fetch/serve.ts';
@@ -20,14 +22,16 @@ export function serveOnePassword(
   place: TurnPlace & { readonly extend: (within: number) => void },
 ): Promise<Answer | undefined> {
   const now = (): number => performance.now();
+  const arrivals = watchArrivals(place, now);
   queue.sweep();
   return serve(own, {
     pending: () => {
       const offset = now() - uptime() * 1000;
-      return queue
-        .pending()
-        .map(({ id, references, until }) => ({ id, references, until: until * 1000 + offset }));
+      const requests = queue.pending();
+      for (const { service } of requests) arrivals.hasAsked(service);
+      return requests.map(({ id, references, until }) => ({ id, references, until: until * 1000 + offset }));
     },
+    isOnTheWay: arrivals.isOnTheWay,
     answer: (id, answer) => queue.answer(id, answer),
     waitsToBeTaken: (id) => queue.waitsToBeTaken(id),
     withdraw: (id) => queue.withdraw(id),
@@ -44,4 +48,28 @@ export function serveOnePassword(
     sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
     random: Math.random,
   });
+}
+
+/** How often to look who has been started, in milliseconds. */
+const lookEvery = 100;
+
+/** Who has been started and not asked yet. Whoever waits to try again has asked somebody else, and comes later. */
+function watchArrivals(
+  { root, queue }: TurnPlace,
+  now: () => number,
+): { readonly hasAsked: (service: string) => void; readonly isOnTheWay: () => boolean } {
+  const asked = new Set<string>();
+  let next = 0;
+  let isOnTheWay = false;
+  return {
+    hasAsked: (service) => asked.add(service),
+    isOnTheWay: () => {
+      if (now() < next) return isOnTheWay;
+      isOnTheWay = runningFetchers(root).some(
+        (service) => !asked.has(service) && readFetchState(queue, service)?.state !== 'backing-off',
+      );
+      next = now() + lookEvery;
+      return isOnTheWay;
+    },
+  };
 }

@@ -15,6 +15,8 @@ export interface ServeWorld {
   /** The requests that wait, those of dead processes left out. */
   readonly pending: () => readonly WaitingRequest[];
   readonly answer: (id: string, answer: Answer) => void;
+  /** Whether somebody has been started who has not asked for anything yet. */
+  readonly isOnTheWay: () => boolean;
   readonly waitsToBeTaken: (id: string) => boolean;
   /** Takes an answer back. */
   readonly withdraw: (id: string) => void;
@@ -43,15 +45,19 @@ export interface ServeWorld {
 export const longestTry = 30_000;
 /** Requests are waited for until none has come for so long, in milliseconds, */
 const quiet = 200;
-/** but no longer than this. */
+/** but no longer than this before the first batch, */
 const longestGathering = 1_000;
+/** and than this before the next: those who start together but late cost one batch more, not one for each second. */
+const longestGatheringOfLate = 5_000;
+/** What is left of a request's time when it is gathered for no longer. */
+const enoughTime = 5_000;
 /** How long an answer may wait to be taken. */
 const longestHandOver = 2_000;
 const step = 20;
 
 /**
- * Fetches for everyone who waits, with one session, until nobody does, or, where others were served, nobody has come
- * for 200 ms. Of what was asked only what a service itself asked for is answered to it; a value that several want is
+ * Fetches for everyone who waits, with one session, until nobody does or is on the way, and, where others were served,
+ * nobody has come for 200 ms. Of what was asked only what a service itself asked for is answered to it; a value that several want is
  * fetched once.
  *
  * @param own the id of our own request, whose answer is returned; undefined if the lock was lost before
@@ -66,23 +72,28 @@ export async function serve(own: string, outside: ServeWorld): Promise<Answer | 
   let ownAnswer: Answer | undefined;
   let session: Session | undefined;
   const handed: string[] = [];
+  let rounds = 0;
+  const goesOn = (): boolean => world.sound() && !(ownAnswer && world.isLate());
   /** Where many start, those who are late need not sign in again. */
   async function moreComes(): Promise<boolean> {
-    const end = world.now() + quiet;
-    while (handed.length > 0 && session?.isOpen() && world.now() < end) {
+    const begin = world.now();
+    while (session?.isOpen() && goesOn()) {
+      const waited = world.now() - begin;
+      const isQuiet = handed.length === 0 || waited >= quiet;
+      if (isQuiet && (waited >= longestGatheringOfLate || !world.isOnTheWay())) break;
       await world.sleep(step);
       if (world.pending().length > 0) return true;
     }
     return false;
   }
   try {
-    const goesOn = (): boolean => world.sound() && !(ownAnswer && world.isLate());
     while (goesOn() && (world.pending().length > 0 || (await moreComes()))) {
       if (session?.isOpen() === false) session = undefined;
       const opened = session ?? openIfAllowed(world);
       if (!('class' in opened)) session = opened;
       // the lock is ours until it is lost: then whoever has it answers
-      const outcome = await Promise.race([round(opened, world), world.lost]);
+      const longest = rounds++ === 0 ? longestGathering : longestGatheringOfLate;
+      const outcome = await Promise.race([round(opened, world, longest), world.lost]);
       if (outcome === undefined || !world.sound()) break;
       for (const [id, answer] of outcome) {
         done.add(id);
@@ -112,7 +123,11 @@ function openIfAllowed(world: ServeWorld): Session | Failure {
 }
 
 /** Gathers requests while the session signs in, and resolves all that they ask for as one batch. */
-async function round(session: Session | Failure, world: ServeWorld): Promise<ReadonlyMap<string, Answer>> {
+async function round(
+  session: Session | Failure,
+  world: ServeWorld,
+  longest: number,
+): Promise<ReadonlyMap<string, Answer>> {
   const jitter = world.random();
   const waiting = world.pending();
   const latest = Math.max(0, ...waiting.map(({ until }) => until));
@@ -120,7 +135,7 @@ async function round(session: Session | Failure, world: ServeWorld): Promise<Rea
   const deadline = world.now() + within;
   world.round(waiting.length, within);
   try {
-    await gather('class' in session ? undefined : session.ready(within), world);
+    await gather('class' in session ? undefined : session.ready(within), world, longest);
     const requests = world.pending();
     if ('class' in session) {
       const answer: Answer = { ok: false, failure: session, jitter };
@@ -151,11 +166,11 @@ function isRateLimited(resolutions: ReadonlyMap<string, Resolution>): boolean {
 }
 
 /**
- * Waits until no request has come for a while, and until the session is ready.
+ * Waits until no request has come for a while and none is on the way, and until the session is ready.
  *
  * @throws what the session does, when its time for more requests has passed as well
  */
-async function gather(ready: Promise<void> | undefined, world: ServeWorld): Promise<void> {
+async function gather(ready: Promise<void> | undefined, world: ServeWorld, longest: number): Promise<void> {
   let readySince = ready === undefined ? world.now() : undefined;
   const settled = (): void => {
     readySince = world.now();
@@ -163,14 +178,18 @@ async function gather(ready: Promise<void> | undefined, world: ServeWorld): Prom
   ready?.then(settled, settled);
   let count = world.pending().length;
   let quietSince = world.now();
+  let isUrgent = false;
   for (;;) {
     const now = world.now();
     const isReady = readySince !== undefined;
-    if (isReady && (now - quietSince >= quiet || now - (readySince ?? now) >= longestGathering)) break;
+    const gathered = now - (readySince ?? now);
+    if (isReady && (gathered >= longest || (isUrgent && gathered >= longestGathering))) break;
+    if (isReady && now - quietSince >= quiet && !world.isOnTheWay()) break;
     await world.sleep(step);
-    const next = world.pending().length;
-    if (next !== count) quietSince = world.now();
-    count = next;
+    const pending = world.pending();
+    if (pending.length !== count) quietSince = world.now();
+    count = pending.length;
+    isUrgent = pending.some(({ until }) => until - world.now() < enoughTime);
   }
   await ready;
 }

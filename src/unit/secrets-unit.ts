@@ -33,7 +33,7 @@ const tokenCredential: Setting = ['LoadCredential', `1password-token:${paths.tok
 /** What systemd takes where there is no token: else it would not start the fetch, which can tell why. */
 const noToken: Setting = ['SetCredential', `1password-token:${noTokenText}`];
 /** Many may wait for one at boot: the engine is not to prepare memory that none of them needs (docs/decisions/0005). */
-const leanEngine: Setting = ['Environment', 'BUN_JSC_useWarmUpMarkedBlocks=0'];
+const leanEngine: Setting = ['Environment', 'BUN_JSC_useWarmUpMarkedBlocks=0 BUN_JSC_numberOfGCMarkers=1'];
 const tokenPath: Setting = ['BindReadOnlyPaths', '-/run/unit-secrets/token'];
 
 /** `X-secrets.service`. */

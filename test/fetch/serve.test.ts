@@ -24,6 +24,10 @@ const values: Resolve = (references) =>
 function world(options: {
   readonly arrivals?: Readonly<Record<number, readonly string[]>>;
   readonly references?: Readonly<Record<string, readonly string[]>>;
+  /** When requests give up; after four minutes by default. */
+  readonly until?: Readonly<Record<string, number>>;
+  /** Until when somebody has been started who has not asked. */
+  readonly onTheWayUntil?: number;
   /** How long a sign-in takes, and what comes of each. */
   readonly signIn?: number;
   readonly signIns?: readonly (Failure | undefined)[];
@@ -44,6 +48,8 @@ function world(options: {
   const answers = new Map<string, Answer>();
   const seen = {
     answers,
+    /** When each was. */
+    answered: new Map<string, number>(),
     batches: [] as { readonly at: number; readonly references: readonly string[] }[],
     opened: 0,
     closed: 0,
@@ -59,7 +65,11 @@ function world(options: {
   });
 
   function add(id: string): void {
-    waiting.set(id, { id, references: references[id] ?? [`op://v/${id}/f`], until: 240_000 });
+    waiting.set(id, {
+      id,
+      references: references[id] ?? [`op://v/${id}/f`],
+      until: options.until?.[id] ?? 240_000,
+    });
   }
   function arrive(): void {
     for (const [at, ids] of Object.entries(arrivals)) {
@@ -92,8 +102,10 @@ function world(options: {
     },
     answer: (id, answer) => {
       answers.set(id, answer);
+      seen.answered.set(id, clock);
       if (!options.stuck) waiting.delete(id);
     },
+    isOnTheWay: () => clock < (options.onTheWayUntil ?? 0),
     waitsToBeTaken: (id) => options.dead?.includes(id) === true && answers.has(id),
     withdraw: (id) => {
       seen.withdrawn.push(id);
@@ -183,6 +195,25 @@ describe('one batch', () => {
     expect(seen.batches[0]?.references.length).toBeGreaterThan(10);
   });
 
+  test('nor one for each second in which more come', async () => {
+    const arrivals = Object.fromEntries(
+      Array.from({ length: 40 }, (_, index) => [index * 100, [`a${index}`]]),
+    );
+    const { of, seen } = world({ arrivals });
+    await serve('own', of);
+    expect(seen.batches).toHaveLength(2);
+    expect(seen.batches.flatMap(({ references }) => references)).toHaveLength(41);
+  });
+
+  test('nor until the time of one is over', async () => {
+    const arrivals = Object.fromEntries(
+      Array.from({ length: 60 }, (_, index) => [index * 100, [`a${index}`]]),
+    );
+    const { of, seen } = world({ arrivals, until: { a20: 6_000 } });
+    await serve('own', of);
+    expect(seen.answered.get('a20')).toBeLessThan(3_500);
+  });
+
   test('fetches once what many want, and gives each what it asked for itself', async () => {
     const references = { own: ['op://v/i/x'], a: ['op://v/i/x', 'op://v/i/y'], b: ['op://v/i/y'] };
     const { of, seen } = world({ references, arrivals: { 0: ['a', 'b'] } });
@@ -207,6 +238,28 @@ describe('one batch', () => {
       ['op://v/late/f'],
     ]);
     expect([seen.opened, seen.closed]).toEqual([1, 1]);
+  });
+
+  test('and for who has been started but comes late, within 5 s', async () => {
+    const { of, seen } = world({ arrivals: { 4000: ['late'] }, onTheWayUntil: 4_000 });
+    await serve('own', of);
+    expect([seen.batches.length, seen.opened]).toEqual([2, 1]);
+    // the first batch waits for them no longer than for others
+    expect(seen.batches[0]?.at).toBeLessThan(1_800);
+    expect(seen.answers.get('late')).toEqual(value('op://v/late/f'));
+  });
+
+  test('but not for one who never asks', async () => {
+    const { of, seen } = world({ onTheWayUntil: Number.POSITIVE_INFINITY });
+    expect(await serve('own', of)).toEqual(value('op://v/own/f'));
+    expect(seen.now()).toBeLessThan(7_000);
+    expect(seen.batches).toHaveLength(1);
+  });
+
+  test('nor beyond the end of our own time', async () => {
+    const { of, seen } = world({ onTheWayUntil: Number.POSITIVE_INFINITY, lateAt: 2_000 });
+    expect(await serve('own', of)).toMatchObject({ ok: true });
+    expect(seen.now()).toBeLessThan(2_100);
   });
 
   test('or until our own time is over: then somebody else goes on', async () => {
