@@ -151,7 +151,7 @@ async function refresh(
   if (templates && !isOlder(service, newestOf(service, name, loaded))) return exitCodes.ok;
   if (isActive(service)) return attempt('try-restart', service, service, 'could not be restarted');
   // it failed with the error that the entry had, and nothing starts it for its service
-  if (mended) systemctl(['reset-failed', secrets]);
+  if (mended) systemctl(['reset-failed', '--', secrets]);
   log(
     'info',
     `${service} does not run: it is given its secrets when it is started (systemctl start ${service})`,
@@ -174,7 +174,7 @@ async function attempt(verb: string, unit: string, service: string, failure: str
   const begun = uptime();
   log('info', `systemctl ${verb} ${unit}`);
   const { exitCode, complaint } = await withProgress(waitingFor(unit, service), () =>
-    systemctlJob([verb, unit]),
+    systemctlJob([verb, '--', unit]),
   );
   if (exitCode === 0) return exitCodes.ok;
   const known = fetchFailure(service, begun);

@@ -66,20 +66,29 @@ export async function restoreToken(loaded: UnitTree): Promise<boolean> {
 }
 
 /**
- * Fetches the set of a service anew if it is gone although X-secrets.service is active: a reload, as a restart
- * would restart the service.
+ * Fetches the set of a service anew if it is gone although X-secrets.service is active.
  *
  * @returns whether that went well, or was not needed
  */
 export async function restoreSet(name: ServiceName): Promise<boolean> {
   if (!servicesWithoutSet([name]).has(name.name)) return true;
+  log('info', `what was fetched for ${name.name}.service is gone: systemctl reload ${secretsUnitOf(name)}`);
+  return fetchAnew(name);
+}
+
+/**
+ * Fetches the set of a service whose X-secrets.service is active anew: a reload, as a restart would restart the
+ * service.
+ *
+ * @returns whether that went well
+ */
+export async function fetchAnew(name: ServiceName): Promise<boolean> {
   const secrets = secretsUnitOf(name);
   if (!isMounted()) {
     // a reload does not bring it, and would leave secrets in memory that may be swapped
     log('error', `${paths.state} is not mounted: systemctl status run-unit\\\\x2dsecrets.mount tells why`);
     return false;
   }
-  log('info', `what was fetched for ${name.name}.service is gone: systemctl reload ${secrets}`);
   if (!(await succeeds('reload', secrets))) return false;
   // that brings a reload of the configuration, too, which nobody has waited for
   const config = `${companionName(name, 'config')}.service`;
@@ -89,7 +98,9 @@ export async function restoreSet(name: ServiceName): Promise<boolean> {
 const secretsUnitOf = (name: ServiceName): string => `${companionName(name, 'secrets')}.service`;
 
 async function succeeds(verb: string, unit: string): Promise<boolean> {
-  const { exitCode, complaint } = await withProgress(`waiting for ${unit}`, () => systemctlJob([verb, unit]));
+  const { exitCode, complaint } = await withProgress(`waiting for ${unit}`, () =>
+    systemctlJob([verb, '--', unit]),
+  );
   if (exitCode !== 0) log('error', `systemctl ${verb} ${unit} failed: ${complaint}`);
   return exitCode === 0;
 }

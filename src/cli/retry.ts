@@ -4,20 +4,22 @@ import { companionName } from '../domain/service-name.ts';
 import { coolDownFailure } from '../effects/cool-down.ts';
 import { forgetFetchState, readFetchState } from '../effects/fetch-state.ts';
 import { readLoadedUnits } from '../effects/loaded-units.ts';
-import { systemctlJob } from '../effects/systemctl.ts';
+import { writeOut } from '../effects/standard-output.ts';
+import { isActive, systemctlJob } from '../effects/systemctl.ts';
 import { paths } from '../unit/paths.ts';
 import { serviceOf } from './fetch.ts';
 import { waitingFor } from './fetch-progress.ts';
 import { findService } from './known-service.ts';
-import { restoreSet, restoreToken } from './lost-memory.ts';
+import { fetchAnew, restoreToken } from './lost-memory.ts';
 import { withProgress } from './progress.ts';
 import { toExitCode } from './report-failure.ts';
 import { failureOf, knownServices } from './status-facts.ts';
 
 /**
  * `retry X`: forgets what is known of X's secrets and starts X, so that the provider is asked even for what was
- * not there a moment ago. What was taken out of memory under units that are active is brought back first. A rate limit
- * is not forgotten: it concerns all services, and to ask in spite of it makes it longer.
+ * not there a moment ago. Of an X-secrets.service that is active the set is fetched anew, as nothing would be by a
+ * start; X goes on with the one that it was started with. A rate limit is not forgotten: it concerns all services, and to
+ * ask in spite of it makes it longer.
  */
 export function retryCommand(name: string): Promise<ExitCode> {
   return toExitCode(async () => {
@@ -39,11 +41,15 @@ export function retryCommand(name: string): Promise<ExitCode> {
     if (coolDown) throw new FailureError(coolDown);
     forgetFetchState(paths.queue, service);
     await restoreToken(loaded);
-    const isRestored = inline || (await restoreSet(parsed));
+    const wasActive = isActive(service);
+    const isFetched = inline || !isActive(secrets) || (await fetchAnew(parsed));
     const { exitCode } = await withProgress(waitingFor(service, service), () =>
-      systemctlJob(['start', service]),
+      systemctlJob(['start', '--', service]),
     );
-    if (exitCode === 0 && isRestored) return exitCodes.ok;
+    if (exitCode === 0 && isFetched) {
+      if (wasActive) writeOut(`${goesOn(service, inline)}\n`);
+      return exitCodes.ok;
+    }
     const state = readFetchState(paths.queue, service);
     if (state?.state === 'failed' && state.failure) throw new FailureError(state.failure);
     const reason = failureOf(readLoadedUnits(''), known);
@@ -54,4 +60,11 @@ export function retryCommand(name: string): Promise<ExitCode> {
       hint: `systemctl status ${[...new Set([service, secrets])].join(' ')} unit-secrets-token.service`,
     });
   });
+}
+
+function goesOn(service: string, inline: boolean): string {
+  const restart = `"systemctl restart ${service}"`;
+  return inline
+    ? `${service} runs, and fetches by itself when it starts: ${restart}`
+    : `fetched anew; ${service} goes on with the secrets that it was started with until ${restart}`;
 }

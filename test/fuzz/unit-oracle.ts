@@ -102,7 +102,7 @@ const settings: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
     ),
     SetCredential: matches(/^1password-token:none$/),
     EnvironmentFile: matches(/^-?\/run\/[A-Za-z0-9,_.+@/-]+\/env$/),
-    Environment: matches(/^[A-Za-z_]+=[A-Za-z0-9,_.+@/-]+$/),
+    Environment: matches(/^[A-Za-z_]+=[A-Za-z0-9,_.+@/-]+(?: [A-Za-z_]+=[A-Za-z0-9,_.+@/-]+)*$/),
     BindPaths: matches(/^[A-Za-z0-9,_.+@/: -]+$/),
     BindReadOnlyPaths: matches(/^[A-Za-z0-9,_.+@/: -]+$/),
     ExecStart: command,

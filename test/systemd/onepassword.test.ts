@@ -204,6 +204,24 @@ describe.each(['bookworm', 'trixie'] as const)('secrets from 1Password on %s', (
     expect(await machine.exec('unit-secrets retry nobody', { check: false })).toMatchObject({ code: 64 });
   });
 
+  test('retry of a service that runs fetches anew, and says that the service has what it had', async () => {
+    const before = await requests();
+    const pid = async () => (await systemctl('show --property=MainPID app')).stdout;
+    const [running, retried] = [await pid(), await machine.exec('unit-secrets retry app')];
+    expect(retried.stdout).toBe(
+      'fetched anew; app.service goes on with the secrets that it was started with until "systemctl restart app.service"\n',
+    );
+    expect(await requests()).toBeGreaterThan(before);
+    expect(await pid()).toBe(running);
+    await control('POST', '/control/revoke');
+    expect(await machine.exec('unit-secrets retry app', { check: false })).toMatchObject({
+      code: 77,
+      stderr: expect.stringContaining('does not accept the service account token'),
+    });
+    await control('POST', '/control/restore');
+    await expectRunning();
+  });
+
   test('after an unmount, doctor misses the token, and apply brings back all', async () => {
     const tokenPath = '/run/unit-secrets/token/1password-token';
     await machine.exec('umount --lazy /run/unit-secrets');
