@@ -686,12 +686,12 @@ ps -eo stat=,pid=,comm= | grep '^Z' | sed 's/^/zombie /'
 
   /** With everything up and nobody who wants something, nobody asks. */
   async requireSilence(milliseconds: number): Promise<void> {
-    // a retry that is pending is somebody who wants something
+    // a retry that is pending is somebody who wants something; one whose service runs stays active as long as that
     await this.machine.waitFor(
       [
         'bash',
         '-c',
-        '! systemctl --quiet is-active "*-retry*.timer" && [ -z "$(systemctl list-jobs --no-legend)" ]',
+        '[ -z "$(systemctl list-units --no-legend --state=waiting "*-retry*.timer"; systemctl list-jobs --no-legend)" ]',
       ],
       'retries to be over',
     );
