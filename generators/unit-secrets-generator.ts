@@ -27,11 +27,13 @@ export async function plan({ root, executable }: Machine): Promise<UnitPlan | un
   const configDirectories = isLeft ? list(root + paths.config, 'directories') : [];
   const inlineDirectories = isLeft ? list(root + paths.inline, 'directories') : [];
   const left = secretsDirectories.length + configDirectories.length + inlineDirectories.length;
-  if (source.kind === 'missing' && left === 0) return undefined;
+  const removed = source.kind === 'missing';
+  if (removed && left === 0 && !(isLeft && existsSync(root + paths.token))) return undefined;
   const ownNamespace = isOwnNamespace(root);
   return planUnits(
     {
       manifest: source.kind === 'read' ? source.manifest : readManifest(undefined, []),
+      removed,
       visibleNames: source.kind === 'read' ? source.visibleNames : [],
       secretsDirectories,
       configDirectories,

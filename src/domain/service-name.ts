@@ -44,11 +44,17 @@ export function parseServiceName(key: string): ServiceNameResult {
     return refuse(`is not a unit name: it begins with "${name[0]}"`);
   const other = otherTypes.exec(name);
   if (other && key === name) return refuse(`is a ${other[1]} unit; only services get secrets`);
-  if (name.startsWith('unit-secrets')) return refuse('is a name that unit-secrets keeps for itself');
+  if (name.startsWith('unit-secrets'))
+    return refuse(
+      'is a name that unit-secrets keeps for itself',
+      name.startsWith('unit-secrets-renew@') ? undefined : `${name}.service`,
+    );
   const at = name.indexOf('@');
   // systemd.unit(5): drop-ins of "foo-.service" apply to all units whose names begin with "foo-"
   if ((at < 0 ? name : name.slice(0, at)).endsWith('-'))
-    return refuse('ends with "-": its drop-in would apply to every unit whose name begins so');
+    return refuse(
+      'ends with "-": its drop-in would apply to every unit whose name begins so, and cannot keep it down',
+    );
   if (name.length > longestName) {
     return refuse(
       `is longer than the ${longestName} characters that leave room for "-secrets.service"`,

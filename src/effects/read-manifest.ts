@@ -122,10 +122,21 @@ function find(root: string, file: string): Found | undefined {
   } catch (error) {
     return exists(root + file) ? { file, reason: reason(error) } : undefined;
   }
+  const wide = decodeUtf16(bytes);
+  if (wide !== undefined)
+    return { file, reason: { message: 'is UTF-16', hint: 'save it as UTF-8' }, text: wide };
   // U+FFFD stands for what is not UTF-8, if nobody wrote it: a TextDecoder for all would take longer
   const text = bytes.toString('utf8');
   if (!text.includes('\ufffd') || isUtf8(bytes)) return { file, text };
   return { file, reason: { message: 'is not valid UTF-8' }, text };
+}
+
+/** What some editors write; undefined for anything else. Read for the names that are in it. */
+function decodeUtf16(bytes: Uint8Array): string | undefined {
+  const littleEndian = bytes[0] === 0xff && bytes[1] === 0xfe;
+  const bigEndian = bytes[0] === 0xfe && bytes[1] === 0xff;
+  if (!littleEndian && !bigEndian) return undefined;
+  return new TextDecoder(littleEndian ? 'utf-16le' : 'utf-16be').decode(bytes);
 }
 
 function isUtf8(bytes: Uint8Array): boolean {
@@ -210,16 +221,26 @@ function hasOneOf(value: Json, ...names: readonly string[]): boolean {
  */
 function namesOfObjects(text: string): string[] {
   const names: string[] = [];
+  const add = (name: string): void => {
+    if (!formatWords.has(name) && nearest(name, ['services']) === undefined) names.push(name);
+  };
   for (const [, quoted = ''] of text.matchAll(/(?=("(?:[^"\\\r\n]|\\.){1,500}")\s*:\s*\{)/g)) {
     try {
-      const name = String(JSON.parse(quoted));
-      if (!formatWords.has(name) && nearest(name, ['services']) === undefined) names.push(name);
+      add(String(JSON.parse(quoted)));
     } catch {
       // not a name that could be read
     }
   }
+  for (const [, name = ''] of text.matchAll(nearlyNamed)) add(name.replaceAll('\\\\', '\\'));
   return names;
 }
+
+/**
+ * A unit's name with a quote too few, or other ones, or without its colon. Of text with a placeholder, `x:{{ op://… }}`,
+ * nothing is taken for one.
+ */
+const nearlyNamed =
+  /(?<![A-Za-z0-9:_.\\@-])([A-Za-z0-9_\\-][A-Za-z0-9:_.\\@-]{0,254}?)["'`\u201c\u201d]?\s{0,100}[:=]?\s{0,100}\{(?!\{)/g;
 
 /** Members that hold an object. */
 const formatWords = new Set([

@@ -40,6 +40,8 @@ export interface LeftDirectory {
 /** What the generator read: the manifest, and what earlier runs left. */
 export interface GeneratorInput {
   readonly manifest: Manifest;
+  /** Whether there is none at all, and only what is left of one matters. */
+  readonly removed?: boolean;
   /** Names that can be made out in a file that is not JSON or has a general problem. */
   readonly visibleNames: readonly string[];
   /** Below /run/unit-secrets/secrets. */
@@ -90,6 +92,8 @@ class Planner {
   readonly #known: ServiceName[] = [];
   /** Names of files in which a service's secrets unit or its configuration unit is written. */
   readonly #written = new Set<string>();
+  /** What looks like services in a file that cannot be read, and cannot be one of ours. */
+  readonly #refused: RefusedUnit[] = [];
   readonly #former = new Map<string, readonly string[]>();
   readonly #left = new Map<string, LeftDirectory>();
   /** Problems of the machine's state: what a service may not have yet, by its name. */
@@ -127,9 +131,8 @@ class Planner {
   }
 
   plan(): UnitPlan {
-    const { manifest, secretsDirectories, configDirectories } = this.#input;
+    const { manifest, removed = false } = this.#input;
     const { general, partial, problems } = manifest;
-    for (const refused of manifest.refused) this.#refuse(refused);
     for (const entry of manifest.broken) this.#keepDown(entry, [...entry.problems, ...general]);
     for (const service of manifest.services) {
       const held = this.#held.get(service.name.name);
@@ -144,11 +147,9 @@ class Planner {
     if (general.length > 0 || partial.length > 0) this.#keepDownPerhaps([...general, ...partial]);
     else this.#wipeOrphans();
     this.#wipeInline();
-    // one that is generated is not kept down, to spare the service that it is for
-    for (const refused of manifest.displaced) if (!this.#written.has(refused.unit)) this.#refuse(refused);
-    if (this.#names.size > 0 || secretsDirectories.length > 0 || configDirectories.length > 0) {
-      this.#add(memoryMount(this.#context), wantedTarget(), tokenUnit(this.#known, this.#context));
-    }
+    // with an empty manifest, too: what was opened for earlier ones is its own to wipe
+    this.#add(memoryMount(this.#context), wantedTarget(), tokenUnit(this.#known, this.#context, !removed));
+    if (removed) this.#orphans.push('unit-secrets/token');
     // what no service's own unit reports
     const loose =
       problems.length === 0
@@ -159,6 +160,9 @@ class Planner {
       this.#add(unit);
       this.#links.push({ path: `multi-user.target.wants/${unit.path}`, target: `../${unit.path}` });
     }
+    // one that is generated is not kept down, to spare the service that it is for
+    for (const refused of [...manifest.refused, ...this.#refused, ...manifest.displaced])
+      if (!this.#written.has(refused.unit)) this.#refuse(refused);
     return {
       files: [...this.#dropIns, ...this.#units],
       links: this.#links,
@@ -319,7 +323,7 @@ class Planner {
     for (const key of [...visibleNames, ...remembered, ...listed]) {
       const parsed = parseServiceName(key);
       if (!parsed.ok) {
-        if (parsed.unit !== undefined) this.#refuse({ unit: parsed.unit, file: paths.manifest });
+        if (parsed.unit !== undefined) this.#refused.push({ unit: parsed.unit, file: paths.manifest });
         continue;
       }
       if (this.#names.has(parsed.service.name)) continue;

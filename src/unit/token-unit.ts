@@ -11,8 +11,12 @@ import { xSecretsSection, xSetting } from './x-secrets.ts';
 /** On a disk, so that a boot at which the manifest cannot be read knows what it was about. */
 const listDirectory = paths.serviceList.slice(0, paths.serviceList.lastIndexOf('/'));
 
-/** The unit that opens the token for all, and makes the directory of lock and requests. */
-export function tokenUnit(services: readonly ServiceName[], context: UnitContext): UnitFile {
+/**
+ * The unit that opens the token for all, and makes the directory of lock and requests.
+ *
+ * @param needed false where there is no manifest any more: then the token is wiped by the next `daemon-reload`
+ */
+export function tokenUnit(services: readonly ServiceName[], context: UnitContext, needed = true): UnitFile {
   const token = context.provider.type === '1password' ? context.token : undefined;
   const open = command(context, 'token', 'open');
   const credential: readonly Setting[] =
@@ -31,6 +35,7 @@ export function tokenUnit(services: readonly ServiceName[], context: UnitContext
             token ? 'Open the 1Password service account token' : 'Prepare for fetching secrets',
           ],
           ...origin(paths.manifest),
+          ...(needed ? [] : [['StopWhenUnneeded', 'yes'] as const]),
           ['StartLimitIntervalSec', '0'],
           ['RequiresMountsFor', pathList([paths.state, listDirectory, ...(token ? sourcesOf(token) : [])])],
         ],

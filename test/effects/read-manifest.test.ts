@@ -226,6 +226,29 @@ describe('the names of services can still be seen', () => {
     }
   });
 
+  test.each(['app:', 'app":', '"app:', "'app':", '"app" ', '"app" =', 'app =', '\u201capp\u201d:'])(
+    'in a name that has lost a quote or a colon: %s {',
+    async (name) => {
+      const entry = '{"environment":{"A":"op://v/i/f","B":"x://user:{{ op://v/i/g }}@h"}}';
+      const source = await readText(`{"version":1,"services":{ ${name}${entry}, "two":${entry}}}`);
+      expectUnreadable(source);
+      expect(visible(source)).toEqual(expect.arrayContaining(['app', 'two']));
+      expect(visible(source)).not.toContain('user');
+    },
+  );
+
+  test('with escapes, in a name that has lost a quote', async () => {
+    expect(visible(await readText('{"services":{ "a\\\\x2db@c:d: {}}}'))).toContain('a\\x2db@c:d');
+  });
+
+  test.each(['utf-16le', 'utf-16be'])('in a file in %s', async (encoding) => {
+    const little = Buffer.from('\ufeff{"version":1,"services":{"app":{"environment":{}}}}', 'utf16le');
+    const bytes = encoding === 'utf-16le' ? little : little.swap16();
+    const source = await readText(bytes);
+    expect(visible(source)).toEqual(['app']);
+    expect(source).toMatchObject({ manifest: { general: [{ message: 'is UTF-16' }] } });
+  });
+
   test.each(['servces', 'Services', 'units'])('below a member that is called %s', async (member) => {
     const source = await readText(JSON.stringify({ version: 1, [member]: { app: { environment: {} } } }));
     expect(source).toMatchObject({ kind: 'read', manifest: { services: [], general: [{ path: [member] }] } });

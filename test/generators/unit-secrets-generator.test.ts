@@ -40,10 +40,27 @@ afterEach(() => {
 
 test.each([
   ['without a manifest', {}],
-  ['with a manifest that names no service', { [manifestPath]: '{"version":1}' }],
   ['with an empty memory', { '/run/unit-secrets/secrets/': '' }],
 ])('a machine %s is given nothing', async (_, tree) => {
   expect(await run(temporaryTree(tree))).toMatchObject({ exitCode: exitCodes.ok, paths: [] });
+});
+
+const general = ['run-unit\\x2dsecrets.mount', 'unit-secrets-token.service', 'unit-secrets-wanted@.target'];
+
+test('a manifest that names no service has what opens and wipes the token', async () => {
+  expect(await run(temporaryTree({ [manifestPath]: '{"version":1}' }))).toMatchObject({
+    exitCode: exitCodes.ok,
+    paths: general,
+  });
+});
+
+test('where the manifest is gone, an opened token is wiped', async () => {
+  const { exitCode, paths, output } = await run(
+    temporaryTree({ '/run/unit-secrets/token/1password-token': 'ops_x' }),
+  );
+  expect([exitCode, paths]).toEqual([exitCodes.ok, general]);
+  const unit = readFileSync(join(output, 'unit-secrets-token.service'), 'utf8');
+  expect(unit).toContain('\nStopWhenUnneeded=yes\n');
 });
 
 test('in the initrd nothing is written, whatever is there', async () => {
@@ -120,7 +137,13 @@ describe('an error in the manifest', () => {
     symlinkSync('nowhere', join(root, manifestPath));
     expect(await run(root)).toMatchObject({
       exitCode: exitCodes.problems,
-      paths: ['multi-user.target.wants/unit-secrets-manifest.service', 'unit-secrets-manifest.service'],
+      paths: [
+        'multi-user.target.wants/unit-secrets-manifest.service',
+        'run-unit\\x2dsecrets.mount',
+        'unit-secrets-manifest.service',
+        'unit-secrets-token.service',
+        'unit-secrets-wanted@.target',
+      ],
     });
   });
 });

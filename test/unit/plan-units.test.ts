@@ -84,14 +84,19 @@ const names = fc.uniqueArray(
   { minLength: 1, maxLength: 4 },
 );
 
-test('nothing gives nothing', () => {
-  expect(planOf({})).toEqual({ files: [], links: [], orphans: [], problems: [] });
-  expect(planOf({ manifest: read({ version: 1 }) })).toEqual({
-    files: [],
-    links: [],
-    orphans: [],
-    problems: [],
-  });
+const general = ['run-unit\\x2dsecrets.mount', 'unit-secrets-wanted@.target', 'unit-secrets-token.service'];
+
+test('without services there is what is for all of them', () => {
+  const plan = planOf({ manifest: read({ version: 1 }) });
+  expect(plan.files.map(({ path }) => path)).toEqual(general);
+  expect(plan).toMatchObject({ links: [], orphans: [], problems: [] });
+  expect(settings(plan, 'unit-secrets-token.service', 'StopWhenUnneeded')).toEqual([]);
+});
+
+test('without a manifest the token is wiped', () => {
+  const plan = planOf({ removed: true });
+  expect(settings(plan, 'unit-secrets-token.service', 'StopWhenUnneeded')).toEqual(['yes']);
+  expect(plan.orphans).toEqual(['unit-secrets/token']);
 });
 
 test('a service is given a drop-in, a unit that fetches and a timer that tries again', () => {
@@ -285,10 +290,26 @@ describe('a name that is refused', () => {
     },
   );
 
+  test('keeps a unit down whose name looks like one of ours, but for those that are', () => {
+    const ours = ['unit-secrets-token', 'unit-secrets-manifest.service', 'unit-secrets-renew@app'];
+    const keys = ['unit-secrets-exporter', 'unit-secrets@x', ...ours];
+    const plan = planOfServices(Object.fromEntries(keys.map((key) => [key, some])));
+    expect(plan.files.map(({ path }) => path).filter((path) => path.endsWith('.conf'))).toEqual([
+      unit('unit-secrets-exporter'),
+      unit('unit-secrets@x'),
+    ]);
+    const seen = planOf({ manifest: unreadable, visibleNames: keys });
+    expect(seen.files.map(({ path }) => path).filter((path) => path.endsWith('.conf'))).toEqual([
+      unit('unit-secrets-exporter'),
+      unit('unit-secrets@x'),
+    ]);
+  });
+
   test.each(['x'.repeat(246), 'a/b', 'foo-', 'a.socket'])(
     'writes nothing for what is no unit of its own: %s',
     (key) => {
       expect(planOfServices({ [key]: some }).files.map(({ path }) => path)).toEqual([
+        ...general,
         'unit-secrets-manifest.service',
       ]);
     },
@@ -321,6 +342,7 @@ describe('an error that concerns all', () => {
 
   test('is reported even if no service is known', () => {
     expect(planOf({ manifest: unreadable }).files.map(({ path }) => path)).toEqual([
+      ...general,
       'unit-secrets-manifest.service',
     ]);
   });
