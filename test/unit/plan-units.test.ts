@@ -85,12 +85,13 @@ const names = fc.uniqueArray(
 );
 
 test('nothing gives nothing', () => {
-  expect(planOf({})).toEqual({ files: [], links: [], orphans: [], problems: [] });
+  expect(planOf({})).toEqual({ files: [], links: [], orphans: [], problems: [], held: [] });
   expect(planOf({ manifest: read({ version: 1 }) })).toEqual({
     files: [],
     links: [],
     orphans: [],
     problems: [],
+    held: [],
   });
 });
 
