@@ -8,8 +8,9 @@ import { logToKernel, priority } from '../src/effects/kernel-log.ts';
 import { type ManifestSource, readManifestFiles } from '../src/effects/read-manifest.ts';
 import { shortHash } from '../src/effects/short-hash.ts';
 import { writeFiles } from '../src/effects/unit-writer.ts';
+import type { Machine as UnitMachine } from '../src/unit/context.ts';
 import { directoryRecord, paths } from '../src/unit/paths.ts';
-import { type LeftDirectory, planUnits, type UnitPlan } from '../src/unit/plan-units.ts';
+import { type GeneratorInput, type LeftDirectory, planUnits, type UnitPlan } from '../src/unit/plan-units.ts';
 
 /** Where the generator reads; everything below `root`. */
 export interface Machine {
@@ -30,26 +31,27 @@ export async function plan({ root, executable }: Machine): Promise<UnitPlan | un
   const removed = source.kind === 'missing';
   if (removed && left === 0 && !(isLeft && existsSync(root + paths.token))) return undefined;
   const ownNamespace = isOwnNamespace(root);
-  return planUnits(
-    {
-      manifest: source.kind === 'read' ? source.manifest : readManifest(undefined, []),
-      removed,
-      visibleNames: source.kind === 'read' ? source.visibleNames : [],
-      secretsDirectories,
-      configDirectories,
-      inlineDirectories,
-      listed: wantsList(source)
-        ? [...lines(root + paths.serviceList), ...fetchedServices(root + paths.queue)]
-        : [],
-    },
-    {
-      executable,
-      // `noswap` came with Linux 6.4 and is not for user namespaces; in doubt, ramfs, which is never swapped
-      memory: !ownNamespace && isKernelFrom(root, 6, 4) ? 'tmpfs-noswap' : 'ramfs',
-      privateUsers: !ownNamespace,
-    },
-    shortHash,
-  );
+  const input: GeneratorInput = {
+    manifest: source.kind === 'read' ? source.manifest : readManifest(undefined, []),
+    removed,
+    visibleNames: source.kind === 'read' ? source.visibleNames : [],
+    secretsDirectories,
+    configDirectories,
+    inlineDirectories,
+    listed: wantsList(source)
+      ? [...lines(root + paths.serviceList), ...fetchedServices(root + paths.queue)]
+      : [],
+  };
+  const machine: UnitMachine = {
+    executable,
+    // `noswap` came with Linux 6.4 and is not for user namespaces; in doubt, ramfs, which is never swapped
+    memory: !ownNamespace && isKernelFrom(root, 6, 4) ? 'tmpfs-noswap' : 'ramfs',
+    privateUsers: !ownNamespace,
+  };
+  const planned = planUnits(input, machine, shortHash);
+  if (planned.held.length === 0 || source.kind !== 'read') return planned;
+  // a manifest that is right was read without places, which are wanted now
+  return planUnits({ ...input, locate: await source.locator() }, machine, shortHash);
 }
 
 /**

@@ -37,7 +37,8 @@ import { failureOf, lastWord } from './status-facts.ts';
  */
 export function applyCommand(): Promise<ExitCode> {
   return toExitCode(async () => {
-    const { changes, problems, templates } = await planOfManifest('');
+    const planned = await planOfManifest('');
+    const { changes, problems, templates } = planned;
     for (const problem of problems) log('error', formatProblem(problem));
     if (problems.length > 0) {
       log(
@@ -46,7 +47,7 @@ export function applyCommand(): Promise<ExitCode> {
       );
       return exitCodes.problems;
     }
-    printChanges(changes);
+    printChanges(planned);
     printTemplates(templates);
     if (changes.units.length > 0) await reloadUnits();
     const outcomes: ExitCode[] = [];

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { plan } from '../../generators/unit-secrets-generator.ts';
 import { formatOfPath } from '../domain/config-format.ts';
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
@@ -95,6 +96,9 @@ interface Checked {
   readonly unasked?: ExitCode;
 }
 
+/** What units would call, which is of no interest here. */
+const anyExecutable = '/usr/bin/unit-secrets';
+
 async function checkOne({ set, away }: Subject, options: CheckOptions): Promise<Checked> {
   const { root } = options;
   const source = set ? await readManifestFrom(set.main, set.fragments) : await readManifestFiles(root, paths);
@@ -103,8 +107,10 @@ async function checkOne({ set, away }: Subject, options: CheckOptions): Promise<
   }
   const { manifest } = source;
   const locate = hostPath(set, root);
+  // of this machine, what is in memory may stand against what is right in itself
+  const held = set ? undefined : (await plan({ root, executable: anyExecutable }))?.held;
   const findings: Finding[] = [
-    ...manifest.problems.map((problem): Finding => ({ severity: 'error', ...problem })),
+    ...[...manifest.problems, ...(held ?? [])].map((problem): Finding => ({ severity: 'error', ...problem })),
     ...manifest.doubts.map((doubt): Finding => ({ severity: 'warning', ...doubt })),
   ].sort(byPlace);
   for (const service of manifest.legible) {

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
+import { nearest } from '../domain/suggest.ts';
 import { writeErr } from '../effects/standard-error.ts';
 import { writeOut } from '../effects/standard-output.ts';
 import { buildIdentity } from '../version.ts';
@@ -50,6 +51,30 @@ function helpAsOption(program: Command, args: readonly string[]): string[] {
   return [...rest, '--help'];
 }
 
+/**
+ * An error of commander's in the form of ours: one sentence without a full stop, and of the names that it takes for
+ * meant those that are near.
+ */
+function inOurForm(text: string): string {
+  const sentence =
+    /^(too many arguments(?: for '[^']*')?)\. E(xpected \d+ arguments? but got .*)\.\n$/s.exec(text) ??
+    /^(.* is invalid for argument '\w+')\. A(llowed choices are .*)\.\n$/s.exec(text);
+  if (sentence) {
+    const [, what, hint = ''] = sentence;
+    return `${what}; ${hint.startsWith('x') ? 'e' : 'a'}${hint}\n`;
+  }
+  const suggestion =
+    /^(unknown (?:option|command) '-{0,2}(.*)')\n\(Did you mean (?:one of )?([^\n]*)\?\)\n$/s.exec(text);
+  if (!suggestion) return text;
+  const [, what, name = '', candidates = ''] = suggestion;
+  const meant = nearest(
+    name,
+    candidates.split(', ').map((candidate) => candidate.replace(/^--/, '')),
+  );
+  if (meant === undefined) return `${what}\n`;
+  return `${what}\n(Did you mean ${candidates.startsWith('--') ? '--' : ''}${meant}?)\n`;
+}
+
 /** Not so: what an option behind it, `--help` too, must not hide. */
 function known(program: Command, name: string): boolean {
   return name === '' || name.startsWith('-') || findCommand(program, name) !== undefined;
@@ -76,7 +101,7 @@ export function buildProgram(end: (code: ExitCode) => void): Command {
       writeOut,
       writeErr,
       // errors are lower case, without "error: " in front, and say where to look next
-      outputError: (text, write) => write(`unit-secrets: ${text.replace(/^error: /, '')}`),
+      outputError: (text, write) => write(`unit-secrets: ${inOurForm(text.replace(/^error: /, ''))}`),
     });
   program.showHelpAfterError('run unit-secrets --help for what there is');
   program.addHelpText(

@@ -10,7 +10,14 @@ import { withoutStubs } from '../unit/orphan-units.ts';
 import { paths } from '../unit/paths.ts';
 import type { UnitPlan } from '../unit/plan-units.ts';
 import { withoutRenewals } from '../unit/renewal-unit.ts';
-import { compareUnits, type ServiceChange, type UnitChanges, type UnitTree } from '../unit/unit-changes.ts';
+import {
+  compareFiles,
+  compareUnits,
+  type ReloadChange,
+  type ServiceChange,
+  type UnitChanges,
+  type UnitTree,
+} from '../unit/unit-changes.ts';
 import { generatorExecutable } from './generator-executable.ts';
 import { noManifest } from './manifest-set.ts';
 import { plural } from './plural.ts';
@@ -24,11 +31,12 @@ import { type Colour, paint, print, printJson } from './terminal.ts';
  */
 export function planCommand(options: { readonly root: string; readonly json: boolean }): Promise<ExitCode> {
   return toExitCode(async () => {
-    const { changes, problems, templates } = await planOfManifest(options.root);
-    if (options.json) printJson({ ...changes, templates, problems });
+    const planned = await planOfManifest(options.root);
+    const { changes, files, problems, templates } = planned;
+    if (options.json) printJson({ units: files, services: changes.services, templates, problems });
     else {
       for (const problem of problems) log('error', formatProblem(problem));
-      printChanges(changes);
+      printChanges(planned);
       printTemplates(templates);
     }
     if (changes.units.length > 0 || templates.length > 0) return exitCodes.changes;
@@ -37,10 +45,18 @@ export function planCommand(options: { readonly root: string; readonly json: boo
 }
 
 export interface PlannedChanges {
+  /** What the manifest changes. */
   readonly changes: UnitChanges;
+  /** What `daemon-reload` does to files for that, those included that are there only for what is in memory. */
+  readonly files: readonly PlannedFile[];
   readonly problems: readonly Problem[];
   /** Of services with templates that were edited since they were rendered. */
   readonly templates: readonly { readonly service: string; readonly edited: readonly string[] }[];
+}
+
+interface PlannedFile extends ReloadChange {
+  /** Of one that comes for a time: what it does. */
+  readonly purpose?: string;
 }
 
 /**
@@ -69,12 +85,31 @@ export async function planOfManifest(root: string): Promise<PlannedChanges> {
 export async function planChanges(root: string): Promise<PlannedChanges> {
   const loaded = readLoadedUnits(root);
   const planned = await plan({ root, executable: generatorExecutable(loaded) });
+  const next = treeOf(planned);
   const comparable = (tree: UnitTree): UnitTree => withoutStubs(withoutRenewals(tree));
-  const changes = compareUnits(comparable(loaded), comparable(treeOf(planned)));
+  const lasting = { before: comparable(loaded), after: comparable(next) };
+  const changes = compareUnits(lasting.before, lasting.after);
+  // what is done goes with the next daemon-reload, which alone is no change that anybody made
+  const files = changes.units.length === 0 ? [] : compareFiles(loaded, next, lasting);
   const templates = renderedFiles(loaded, root).flatMap(({ service, edited }) =>
     edited.length === 0 ? [] : [{ service, edited }],
   );
-  return { changes, problems: planned?.problems ?? [], templates };
+  return {
+    changes,
+    files: files.map((file) => {
+      const content = file.transient ? next.get(file.path) : undefined;
+      return content === undefined ? file : { ...file, purpose: purposeOf(content) };
+    }),
+    problems: planned?.problems ?? [],
+    templates,
+  };
+}
+
+/** What a unit does, in its own words, which begin with a capital; the only drop-in of that kind has none. */
+function purposeOf(content: string): string {
+  const [, description] = /^Description=(.*)$/m.exec(content) ?? [];
+  if (description === undefined) return 'wipe what the service fetched by itself, when it stops';
+  return description.charAt(0).toLowerCase() + description.slice(1);
 }
 
 /** A plan as a tree of units. */
@@ -101,12 +136,12 @@ const what: Readonly<Record<ServiceChange['change'], readonly [Colour, string]>>
 const opensToken = (diff: string): boolean => /^-Provider="?1password"?$/m.test(diff);
 
 /** Prints the diff, and a line for each service. */
-export function printChanges({ units, services }: UnitChanges): void {
+export function printChanges({ changes: { units, services }, files }: PlannedChanges): void {
   if (units.length === 0) {
     print('no change: the units that are loaded are those of the manifest\n');
     return;
   }
-  for (const { diff } of units) print(`${colourDiff(diff)}\n`);
+  for (const { diff } of files) print(`${colourDiff(diff)}\n`);
   for (const { service, change, refetch, keeps } of services) {
     const [colour, text] = what[change];
     const consequence = refetch
@@ -122,10 +157,15 @@ export function printChanges({ units, services }: UnitChanges): void {
     print(
       `${paint('yellow', paths.token)} stays in memory, as the unit that would wipe it goes: rm it, or reboot\n`,
     );
-  const count = (kind: string): number => units.filter(({ change }) => change === kind).length;
+  const count = (kind: string): number => files.filter(({ change }) => change === kind).length;
   print(
-    `${plural(units.length, 'file')}: ${count('added')} added, ${count('changed')} changed, ${count('removed')} removed\n`,
+    `${plural(files.length, 'file')}: ${count('added')} added, ${count('changed')} changed, ${count('removed')} removed\n`,
   );
+  const passing = files.flatMap(({ path, purpose }) =>
+    purpose === undefined ? [] : [`${path} (${purpose})`],
+  );
+  if (passing.length > 0)
+    print(`of these only for a time, until a later daemon-reload: ${passing.join(', ')}\n`);
 }
 
 /** Prints a line for each service with edited templates. */

@@ -1,6 +1,7 @@
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { parseServiceAccountToken } from '../domain/service-account-token.ts';
 import { readConfiguredToken } from '../effects/configured-token.ts';
+import { describeKey } from '../effects/identity-file.ts';
 import { permanentFailure } from '../effects/read-limited.ts';
 import { writeOut } from '../effects/standard-output.ts';
 import { readHostSettings } from './host-settings.ts';
@@ -23,7 +24,7 @@ export function tokenCheckCommand(options: {
       );
     } else {
       writeOut(`file             ${path}\n`);
-      if (key !== undefined) writeOut(`opened by        ${key}\n`);
+      if (key !== undefined) writeOut(`opened by        ${describeKey(key)}\n`);
       writeOut(`sign-in address  ${signInAddress}\n`);
       writeOut(`account          ${email}\n`);
     }

@@ -24,7 +24,7 @@ import {
 } from '../effects/age-vault-file.ts';
 import { isThere, makeDirectoryOf, requireWritable } from '../effects/atomic-file.ts';
 import { log } from '../effects/journal-log.ts';
-import { readSecret } from '../effects/prompt.ts';
+import { isFed, readSecret } from '../effects/prompt.ts';
 import { permanentFailure } from '../effects/read-limited.ts';
 import { writeOut } from '../effects/standard-output.ts';
 import { readHostSettings, vaultIdentities } from './host-settings.ts';
@@ -111,7 +111,7 @@ export function vaultSetCommand(reference: string, options: VaultWriteOptions): 
     requireWritable(place.path);
     accept(setInAgeVault(opened.vault, reference, ''));
     await knownRecipients(place, opened, options.recipients.flatMap(readRecipientOption));
-    const value = fieldValue(await readSecret(`value of ${reference}`));
+    const value = fieldValue(await readSecret(`value of ${reference}`), isFed());
     await change(reference, options, place, (vault) => setInAgeVault(vault, reference, value));
     return exitCodes.ok;
   });
@@ -148,11 +148,15 @@ function accept(edit: AgeVaultEdit): void {
   if (!edit.ok) throw new FailureError(edit.failure);
 }
 
-/** The newline that ends a single line is not part of a value; of several lines all is kept, as keys need it. */
-function fieldValue(text: string): string {
+/**
+ * The newline that ends a single line is not part of a value; of several lines all is kept, as keys need it.
+ *
+ * @param fed whether it may be empty: nobody was asked
+ */
+function fieldValue(text: string, fed: boolean): string {
   const value = /^[^\n]*\r?\n$/.test(text) ? text.replace(/\r?\n$/, '') : text;
   const problem =
-    value === ''
+    value === '' && !fed
       ? 'nothing was entered'
       : value.includes('\0')
         ? 'the value has a NUL, which no service can take'

@@ -24,17 +24,32 @@ const unitSeconds: Readonly<Record<string, number>> = {
   w: 604_800,
   week: 604_800,
   weeks: 604_800,
+  M: 2_629_800,
+  month: 2_629_800,
+  months: 2_629_800,
+  y: 31_557_600,
+  year: 31_557_600,
+  years: 31_557_600,
 };
+
+/** As systemd has it, 365.25 days; in seconds. */
+export const oneYear = 31_557_600;
+
+/** For messages: one spelling of each unit. */
+export const durationUnits = 'us, ms, s, min, h, d, w, month and y';
+
+/** systemd's idea of white space, which is less than that of JavaScript. */
+const gap = /^[ \t\n\r]+|[ \t\n\r]+$/g;
 
 /**
  * Parses a time span as systemd writes them (systemd.time(7), "PARSING TIME SPANS"): `4min`, `1h 30min`,
- * `1.5h`; a bare number is seconds. Months and years are left out, as nothing here lasts so long.
+ * `1.5h`; a bare number is seconds, `m` is minutes and `M` months. "infinity" is none.
  *
  * @returns seconds, or undefined if it is not a time span
  */
 export function parseDuration(text: string): number | undefined {
-  const token = /\s*(\d+(?:\.\d+)?)\s*([A-Za-zµμ]*)/y;
-  const trimmed = text.trim();
+  const token = /[ \t\n\r]*(\d+(?:\.\d+)?|\.\d+)(?![\d.])[ \t\n\r]*([A-Za-zµμ]*)/y;
+  const trimmed = text.replace(gap, '');
   if (trimmed === '' || text.length > 100) return undefined;
   let seconds = 0;
   while (token.lastIndex < trimmed.length) {

@@ -4,7 +4,8 @@ import { reservedDirectories } from './runtime-directory.ts';
  * The JSON Schema (2020-12) of the manifest. It accepts what `manifest-reader.ts` accepts, as far as a
  * schema can tell: that two names are the same unit or one that is generated for the other, that two
  * credentials of a service have one ID or two services one directory, that a member is given twice, how many
- * bytes a value or a path has and how many seconds a duration, only the program checks.
+ * bytes a value or a path has, how long the name of a user with hyphens is when it is escaped, and how many seconds
+ * a duration (but for one that is too short in a unit that says so at once), only the program checks.
  */
 const part = ' *[A-Za-z0-9._-][A-Za-z0-9 ._-]*';
 const reference = `op://${part}(?:/${part}){2,3}(?:\\?(?:attribute=otp|attribute=totp|ssh-format=openssh))?`;
@@ -14,7 +15,13 @@ const unfitAnywhere = '\\u0000\\p{Surrogate}';
 const unfit = `${unfitAnywhere}\\p{Noncharacter_Code_Point}`;
 const literal = '\\{\\{\\s*"\\{\\{"\\s*\\}\\}';
 const embedded = `\\{\\{\\s*${reference}\\s*\\}\\}`;
-const unit = '(?:us|usec|µs|μs|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?)';
+const unit =
+  '(?:us|usec|µs|μs|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)';
+const gap = '[ \\t\\n\\r]*';
+/** Nothing at all, or less than a second in one span of seconds or less. */
+const tooShort =
+  `[^1-9]*|${gap}0*(?:(?:\\.\\d+)?${gap}(?:s|sec|seconds?)?|\\d{0,3}(?:\\.\\d+)?${gap}(?:ms|msec)` +
+  `|\\d{0,6}(?:\\.\\d+)?${gap}(?:us|usec|µs|μs))${gap}`;
 
 const path = (description: string) => ({
   description,
@@ -24,11 +31,11 @@ const path = (description: string) => ({
 });
 
 const duration = (description: string, fallback: string) => ({
-  description: `${description} A time span as systemd writes them (systemd.time(7)), from 1s to 52 weeks.`,
+  description: `${description} A time span as systemd writes them (systemd.time(7)), from one second to one year, "infinity" not among them.`,
   type: 'string',
   maxLength: 100,
   // each text can be matched in one way only: a wrong one must not keep an editor busy
-  pattern: `^\\s*(?:\\d+(?:\\.\\d+)?(?![\\d.])\\s*(?:${unit}\\s*)?)+$`,
+  pattern: `^(?!(?:${tooShort})$)${gap}(?:(?:\\d+(?:\\.\\d+)?|\\.\\d+)(?![\\d.])${gap}(?:${unit}${gap})?)+$`,
   default: fallback,
   examples: [fallback, '1h 30min'],
 });
@@ -293,6 +300,8 @@ export const manifestSchema = {
       type: 'object',
       propertyNames: {
         description: 'The name of a user.',
+        // what the name of ssh-key-setup-secrets@USER.service leaves; a hyphen takes four
+        maxLength: 225,
         pattern: '^(?!\\d+$)[A-Za-z0-9_][A-Za-z0-9_.-]*$',
       },
       additionalProperties: {

@@ -1,4 +1,4 @@
-import { parseDuration } from './duration.ts';
+import { durationUnits, oneYear, parseDuration } from './duration.ts';
 import type { Json } from './json-text.ts';
 import {
   defaultFetch,
@@ -117,18 +117,36 @@ export function readFetch(value: Json | undefined, to: Collector): FetchSettings
       to.add([...path, 'tries'], 'must be a whole number from 1 to 100', hint);
     }
   }
-  const duration = (name: 'timeout' | 'retryEvery'): number =>
-    readDuration(members[name], [...path, name], defaultFetch[name], to);
+  const duration = (name: keyof typeof endless): number =>
+    readDuration(members[name], name, defaultFetch[name], to);
   return { tries, timeout: duration('timeout'), retryEvery: duration('retryEvery') };
 }
 
-function readDuration(value: Json | undefined, path: JsonPath, fallback: number, to: Collector): number {
+/** Why neither can be "infinity". */
+const endless = {
+  timeout: 'a fetch that never ends would hold up the boot',
+  retryEvery: 'a service whose secrets could not be fetched would stay down',
+} as const;
+
+function readDuration(
+  value: Json | undefined,
+  name: keyof typeof endless,
+  fallback: number,
+  to: Collector,
+): number {
+  const path = ['fetch', name];
   if (value === undefined) return fallback;
   const text = to.string(value, path, 'with a unit, such as "4min"');
   if (text === undefined) return fallback;
   const seconds = parseDuration(text);
   // more than a year is a slip, and systemd's own arithmetic ends somewhere
-  if (seconds !== undefined && seconds >= 1 && seconds <= 31_449_600) return seconds;
-  to.add(path, 'must be a duration of one second to 52 weeks, such as "4min" or "1h 30min"');
+  if (seconds !== undefined && seconds >= 1 && seconds <= oneYear) return seconds;
+  if (text.trim() === 'infinity') {
+    const hint = `a duration of one second to one year; its units are ${durationUnits}`;
+    to.add(path, `must not be "infinity": ${endless[name]}`, hint);
+  } else if (seconds === undefined) {
+    const hint = `its units are ${durationUnits}`;
+    to.add(path, 'must be a duration of one second to one year, such as "4min" or "1h 30min"', hint);
+  } else to.add(path, 'must be a duration of one second to one year, such as "4min" or "1h 30min"');
   return fallback;
 }

@@ -2,7 +2,7 @@ import { type AgeStanza, describeRecipients, parseAgeHeader } from '../domain/ag
 import { exitCodes } from '../domain/exit-codes.ts';
 import { type Failure, FailureError } from '../domain/failure.ts';
 import { decodeArmor, decryptAge, isArmored } from './age.ts';
-import { type HostKey, readIdentities } from './identity-file.ts';
+import { describeKey, type HostKey, readIdentities } from './identity-file.ts';
 import { configurationFailure, dataFailure, permanentFailure, readLimited } from './read-limited.ts';
 
 /** Half a second per MiB without JIT, in units that take ten: much more than tokens and vaults need. */
@@ -123,7 +123,7 @@ async function notRecipient(
   keys: readonly HostKey[],
   failures: readonly Failure[],
 ): Promise<{ readonly message: string; readonly recipient: string | undefined }> {
-  const own = await Promise.all(keys.map((key) => key.describe()));
+  const own = await Promise.all(keys.map(async (key) => describeKey(await key.about())));
   const notes = failures.map((failure) => `; ${failure.message}`).join('');
   return {
     message: `this host is not a recipient: the file is for ${describeRecipients(stanzas)}; here ${own.join(', ')}${notes}`,

@@ -53,9 +53,13 @@ function toRecipient(key: RecipientKey, place: string): Recipient {
  * Reads what a command line names as a recipient: a key, or a file of keys, one a line, with blank lines and
  * "#" comments: as `age -R` takes it, or as authorized_keys. In a file SSH keys of other types are passed over.
  *
- * @throws FailureError; 65 for what is no key, else as `readLimited`
+ * @throws FailureError; 64 if it is empty, 65 for what is no key, else as `readLimited`
  */
 export function readRecipientOption(option: string): Recipient[] {
+  if (option.trim() === '') {
+    const hint = 'name a public key, or a file of public keys';
+    throw permanentFailure(exitCodes.usage, '--recipient', 'the recipient is empty', hint);
+  }
   if (looksLikeRecipient(option)) return [readRecipient(option, '--recipient')];
   const text = Buffer.from(readLimited(option, largestFile).bytes).toString('utf8');
   if (/PRIVATE KEY-----|^AGE-/m.test(text)) {
@@ -137,9 +141,11 @@ export function requireRecipients(
       'name a public key with --recipient',
     );
   }
+  // keys that are there and of no use have been told
+  const missing = identities.some((path) => !existsSync(path));
   throw configurationFailure(
     identities[0] ?? 'this host',
     'there is no key to encrypt for',
-    '"ssh-keygen -A" makes missing host keys; or name a public key with --recipient',
+    `${missing ? '"ssh-keygen -A" makes missing host keys; or ' : ''}name a public key with --recipient`,
   );
 }

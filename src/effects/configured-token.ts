@@ -1,14 +1,15 @@
 import { exitCodes } from '../domain/exit-codes.ts';
 import type { Token } from '../domain/manifest.ts';
 import { openAgeFile } from './age-open.ts';
+import type { KeyFacts } from './identity-file.ts';
 import { permanentFailure } from './read-limited.ts';
 import { readTokenFile } from './token.ts';
 
 export interface ConfiguredToken {
   readonly text: string;
   readonly path: string;
-  /** What opened it, for people; undefined for a plain file. */
-  readonly key?: string;
+  /** What opened it; undefined for a plain file. */
+  readonly key?: KeyFacts;
 }
 
 /**
@@ -37,6 +38,6 @@ export async function readConfiguredToken(token: Token, root: string): Promise<C
   return {
     text: new TextDecoder().decode(opened.plaintext).trim(),
     path,
-    key: await opened.key.describe(),
+    key: await opened.key.about(),
   };
 }

@@ -13,11 +13,27 @@ import { belongTogether } from './user-keys.ts';
 
 const largestIdentity = 64 * 1024;
 
+/** What a key is known by, nothing secret. */
+export interface KeyFacts {
+  /** The file that it is in. */
+  readonly path: string;
+  /** `ssh-ed25519`, `ssh-rsa` or `X25519`. */
+  readonly type: string;
+  /** Of an SSH key: how recipients of a file name it. */
+  readonly tag?: string;
+  /** Of an age key: its public half. */
+  readonly recipient?: string;
+}
+
+/** For people: type and tag, or the recipient itself. */
+export function describeKey({ path, type, tag, recipient }: KeyFacts): string {
+  return recipient === undefined ? `${path} is ${type} (tag ${tag})` : `${type} (${recipient})`;
+}
+
 /** Something that may open a file, and how people know it. */
 export interface HostKey {
   readonly identity: AgeIdentity;
-  /** Public: type and tag, or the recipient itself. */
-  readonly describe: () => Promise<string>;
+  readonly about: () => Promise<KeyFacts>;
   /** The public key that names it as a recipient: `ssh-… AAAA…` or `age1…`. */
   readonly recipient: () => Promise<string>;
 }
@@ -55,7 +71,7 @@ function parseIdentities(path: string, bytes: Uint8Array): HostKey[] {
   if (!lines.some((line) => line.startsWith('AGE-'))) return [readSshKey(path, text)];
   const keys: HostKey[] = [];
   for (const [index, line] of lines.entries()) {
-    if (line !== '' && !line.startsWith('#')) keys.push(nativeKey(`${path}:${index + 1}`, line));
+    if (line !== '' && !line.startsWith('#')) keys.push(nativeKey(path, index + 1, line));
   }
   return keys;
 }
@@ -77,7 +93,8 @@ function readKey(path: string): LimitedFile {
   }
 }
 
-function nativeKey(place: string, text: string): HostKey {
+function nativeKey(path: string, line: number, text: string): HostKey {
+  const place = `${path}:${line}`;
   if (!text.startsWith('AGE-SECRET-KEY-1')) {
     throw configurationFailure(
       place,
@@ -88,12 +105,12 @@ function nativeKey(place: string, text: string): HostKey {
   if (!isNativeIdentity(text)) throw dataFailure(place, 'the age key is damaged');
   return {
     identity: text,
-    describe: async () => `X25519 (${await nativeRecipientOf(text)})`,
+    about: async () => ({ path, type: 'X25519', recipient: await nativeRecipientOf(text) }),
     recipient: () => nativeRecipientOf(text),
   };
 }
 
-const useHostKey = 'use an ssh-ed25519 or ssh-rsa key; "ssh-keygen -A" makes missing host keys';
+const useOther = 'use an ssh-ed25519 or ssh-rsa key';
 
 function readSshKey(path: string, text: string): HostKey {
   const label = /^\s*-----BEGIN ((?:[A-Z0-9]+ )*)PRIVATE KEY-----/.exec(text)?.[1]?.trim();
@@ -103,7 +120,7 @@ function readSshKey(path: string, text: string): HostKey {
     if (result.kind === 'damaged') throw dataFailure(path, `the key ${result.message}`);
     if (result.kind === 'encrypted') throw encrypted(path);
     if (result.kind === 'unsupported')
-      throw configurationFailure(path, `the key ${result.message}`, useHostKey);
+      throw configurationFailure(path, `the key ${result.message}`, useOther);
     if (/^\s*(?:ssh|ecdsa|sk)-\S+ AAAA/.test(text)) {
       throw configurationFailure(
         path,
@@ -120,7 +137,7 @@ function readSshKey(path: string, text: string): HostKey {
   const { publicKey, halves, rsa } = result.key;
   if (rsa) return sshKey(path, publicKey, sshRsaIdentity(rsaKey(rsa), publicKey.wire));
   if (halves?.curve !== 'ed25519') {
-    throw configurationFailure(path, `${publicKey.type} keys cannot open age files`, useHostKey);
+    throw configurationFailure(path, `${publicKey.type} keys cannot open age files`, useOther);
   }
   if (!belongTogether(halves)) {
     throw dataFailure(path, 'the key is damaged: its halves do not belong together');
@@ -132,7 +149,7 @@ function readSshKey(path: string, text: string): HostKey {
 function readPemKey(path: string, text: string, label: string): HostKey {
   if (label === 'ENCRYPTED' || /^Proc-Type: 4,ENCRYPTED/m.test(text)) throw encrypted(path);
   if (label !== 'RSA' && label !== '') {
-    throw configurationFailure(path, `${label} PEM keys cannot open age files`, useHostKey);
+    throw configurationFailure(path, `${label} PEM keys cannot open age files`, useOther);
   }
   let key: KeyObject;
   let jwk: { n?: string; e?: string; d?: string; x?: string };
@@ -143,7 +160,7 @@ function readPemKey(path: string, text: string, label: string): HostKey {
         ? key.export({ format: 'jwk' })
         : {};
   } catch {
-    throw dataFailure(path, 'the key is damaged, or of a type that is not known here', useHostKey);
+    throw dataFailure(path, 'the key is damaged, or of a type that is not known here', useOther);
   }
   const bytes = (value = ''): Uint8Array => new Uint8Array(Buffer.from(value, 'base64url'));
   if (key.asymmetricKeyType === 'ed25519') {
@@ -152,7 +169,7 @@ function readPemKey(path: string, text: string, label: string): HostKey {
     return sshKey(path, publicKey, sshEd25519Identity(bytes(jwk.d), wire));
   }
   if (key.asymmetricKeyType !== 'rsa') {
-    throw configurationFailure(path, 'keys of this type cannot open age files', useHostKey);
+    throw configurationFailure(path, 'keys of this type cannot open age files', useOther);
   }
   const wire = sshWire('ssh-rsa', toNumber(bytes(jwk.e)), toNumber(bytes(jwk.n)));
   return sshKey(path, { type: 'ssh-rsa', wire, comment: '' }, sshRsaIdentity(key, wire));
@@ -169,7 +186,7 @@ function encrypted(path: string): FailureError {
 function sshKey(path: string, publicKey: PublicKey, identity: SshIdentity): HostKey {
   return {
     identity,
-    describe: async () => `${path} is ${publicKey.type} (tag ${sshTag(publicKey.wire)})`,
+    about: async () => ({ path, type: publicKey.type, tag: sshTag(publicKey.wire) }),
     recipient: async () => formatPublicKey(publicKey),
   };
 }

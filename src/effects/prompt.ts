@@ -1,4 +1,4 @@
-import { readSync, writeSync } from 'node:fs';
+import { fstatSync, readSync, writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
@@ -11,6 +11,17 @@ const pasteGap = 50;
 /** Whether there is somebody to ask. */
 export function canAsk(): boolean {
   return isatty(0);
+}
+
+/** Whether standard input is a pipe or a file: what comes from there was meant, even where it is nothing. */
+export function isFed(): boolean {
+  try {
+    const input = fstatSync(0);
+    return input.isFIFO() || input.isFile() || input.isSocket();
+  } catch {
+    // closed
+    return false;
+  }
 }
 
 /**

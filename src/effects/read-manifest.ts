@@ -2,7 +2,9 @@ import { lstatSync, readdirSync, statSync } from 'node:fs';
 import { isJsonObject, type Json, parseJsonFast } from '../domain/json-text.ts';
 import type { Manifest } from '../domain/manifest.ts';
 import { type ManifestText, readManifest } from '../domain/manifest-reader.ts';
+import type { JsonPath } from '../domain/problem.ts';
 import { nearest } from '../domain/suggest.ts';
+import type { Position } from '../domain/text-position.ts';
 import { notRegular, readRegularFile } from './regular-file.ts';
 
 /** A thousand services take less than 1 MiB, and boot waits. */
@@ -15,7 +17,12 @@ export type ManifestSource =
       readonly manifest: Manifest;
       /** Names of services that can be made out in files that are not right as a whole. */
       readonly visibleNames: readonly string[];
+      /** Looks for places of members, for what turns out to be wrong later with files that are right. */
+      readonly locator: () => Promise<LocateIn>;
     };
+
+/** The place of a value in a file of the manifest. */
+export type LocateIn = (file: string, path: JsonPath) => Position | undefined;
 
 /** Where the files of a manifest are. */
 export interface ManifestPlaces {
@@ -57,17 +64,31 @@ export function readManifestFrom(
 
 async function readFound(main: Found | undefined, fragments: readonly Found[]): Promise<ManifestSource> {
   if (!main && fragments.length === 0) return { kind: 'missing' };
+  const all = main ? [main, ...fragments] : fragments;
+  const locator = () => locatorOf(all);
   const healthy = readFast(main, fragments);
-  if (healthy) return { kind: 'read', manifest: healthy, visibleNames: [] };
+  if (healthy) return { kind: 'read', manifest: healthy, visibleNames: [], locator };
   // something is odd: only now load the parser that knows positions
   const { parseJsonTree } = await import('../domain/json-tree.ts');
   const slow = (found: Found): ManifestText => parseSlowly(found, parseJsonTree);
   const manifest = readManifest(main && slow(main), fragments.map(slow));
   const spoilt = new Set([...manifest.general, ...manifest.partial].map(({ file }) => file));
-  const visibleNames = [...(main ? [main] : []), ...fragments]
+  const visibleNames = all
     .filter(({ file }) => spoilt.has(file))
     .flatMap(({ text }) => (text === undefined ? [] : namesIn(text, parseJsonTree)));
-  return { kind: 'read', manifest, visibleNames: [...new Set(visibleNames)] };
+  return { kind: 'read', manifest, visibleNames: [...new Set(visibleNames)], locator };
+}
+
+async function locatorOf(all: readonly Found[]): Promise<LocateIn> {
+  const { parseJsonTree } = await import('../domain/json-tree.ts');
+  const parsed = new Map<string, ManifestText>();
+  return (file, path) => {
+    const found = all.find((one) => one.file === file);
+    if (!found) return undefined;
+    const text = parsed.get(file) ?? parseSlowly(found, parseJsonTree);
+    parsed.set(file, text);
+    return text.locate(path, 'value');
+  };
 }
 
 /** @returns undefined if something is odd */

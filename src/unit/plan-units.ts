@@ -1,5 +1,5 @@
 import type { BrokenEntry, Manifest, RefusedUnit, Service, SshKeys } from '../domain/manifest.ts';
-import { formatProblem, type Problem } from '../domain/problem.ts';
+import { formatProblem, type JsonPath, type Problem } from '../domain/problem.ts';
 import { parseServiceName, type ServiceName, serviceKey, unitOfDirectory } from '../domain/service-name.ts';
 import { brokenDropIn, brokenSecretsUnit, refusedDropIn } from './broken-units.ts';
 import { configUnit, heldConfigUnit } from './config-unit.ts';
@@ -52,6 +52,8 @@ export interface GeneratorInput {
   readonly inlineDirectories?: readonly string[];
   /** Lines of /var/lib/unit-secrets/services, and services that have been fetched for since the boot. */
   readonly listed: readonly string[];
+  /** The place of a value in a file of the manifest. */
+  readonly locate?: (file: string, path: JsonPath) => Problem['position'];
 }
 
 export interface GeneratedLink {
@@ -66,6 +68,8 @@ export interface UnitPlan {
   /** Directories below /run that no entry has any more; systemd removes them with the units that own them. */
   readonly orphans: readonly string[];
   readonly problems: readonly Problem[];
+  /** Those of them that are of what is in memory, not of the manifest. */
+  readonly held: readonly Problem[];
 }
 
 /**
@@ -168,6 +172,7 @@ class Planner {
       links: this.#links,
       orphans: this.#orphans,
       problems: this.#held.size === 0 ? problems : [...problems, ...this.#held.values()],
+      held: [...this.#held.values()],
     };
   }
 
@@ -197,13 +202,24 @@ class Planner {
       if (unit === own || !has(left)) continue;
       return {
         file,
-        path: ['services', serviceKey(name), 'runtimeDirectory'],
+        ...this.#placeOf(file, name, 'runtimeDirectory'),
         message: `/run/${runtimeDirectory} still has secrets of ${unit}`,
         hint: `stop ${unit}, then run systemctl daemon-reload`,
         service: name.name,
       };
     }
     return undefined;
+  }
+
+  /** Where a member of a service's entry stands, whose key may have the suffix `.service`. */
+  #placeOf(file: string, name: ServiceName, member: string): Pick<Problem, 'path' | 'position'> {
+    const keys = [serviceKey(name), `${name.name}.service`];
+    const candidates = keys.map((key): JsonPath => ['services', key, member]);
+    for (const path of candidates) {
+      const position = this.#input.locate?.(file, path);
+      if (position) return { path, position };
+    }
+    return { path: candidates[0] ?? [] };
   }
 
   /** Where else rendered files of a service may be, relative to /run. */

@@ -26,8 +26,35 @@ export interface UnitChanges {
   readonly services: readonly ServiceChange[];
 }
 
+/** A change that `daemon-reload` makes. */
+export interface ReloadChange extends UnitChange {
+  /** It is there for what is in memory, not by the manifest, and goes with a later `daemon-reload`. */
+  readonly transient?: true;
+}
+
+/**
+ * What `daemon-reload` does to the files themselves.
+ *
+ * @param lasting the same units as if nothing were in memory that has to be renewed or wiped
+ */
+export function compareFiles(
+  before: UnitTree,
+  after: UnitTree,
+  lasting: { readonly before: UnitTree; readonly after: UnitTree },
+): ReloadChange[] {
+  return changedUnits(before, after).map((change) => {
+    const of = after.has(change.path) ? lasting.after : lasting.before;
+    return of.has(change.path) ? change : { ...change, transient: true };
+  });
+}
+
 /** Compares the units that are loaded with those that a `daemon-reload` would bring. */
 export function compareUnits(before: UnitTree, after: UnitTree): UnitChanges {
+  const units = changedUnits(before, after);
+  return { units, services: changedServices(units, before, after) };
+}
+
+function changedUnits(before: UnitTree, after: UnitTree): UnitChange[] {
   const paths = [...new Set([...before.keys(), ...after.keys()])].sort();
   const units: UnitChange[] = [];
   for (const path of paths) {
@@ -36,12 +63,16 @@ export function compareUnits(before: UnitTree, after: UnitTree): UnitChanges {
     const change = old === undefined ? 'added' : current === undefined ? 'removed' : 'changed';
     units.push({ path, change, diff: unifiedDiff(path, old, current) });
   }
+  return units;
+}
+
+function changedServices(units: readonly UnitChange[], before: UnitTree, after: UnitTree): ServiceChange[] {
   const names = new Set<string>();
   for (const { path } of units) {
     const service = serviceOf(path, after.get(path) ?? before.get(path) ?? '');
     if (service !== undefined) names.add(service);
   }
-  const services = [...names].sort().flatMap((service) => {
+  return [...names].sort().flatMap((service) => {
     const [old, current] = [standingOf(service, before), standingOf(service, after)];
     // a stub, or a name that is refused: nothing was or will be given to it
     if (old.fetches === undefined && current.fetches === undefined) return [];
@@ -49,7 +80,6 @@ export function compareUnits(before: UnitTree, after: UnitTree): UnitChanges {
     const keeps = change === 'removed' && old.fetches?.startsWith(`${service}.d/`);
     return { service, change, refetch: isRefetched(old, current), ...(keeps ? { keeps } : {}) };
   });
-  return { units, services };
 }
 
 /** How a service stands in a set of units: what it is fetched by, and whether it is kept down. */

@@ -1,4 +1,4 @@
-import { symlinkSync } from 'node:fs';
+import { readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { exitCodes } from '../../src/domain/exit-codes.ts';
@@ -53,6 +53,43 @@ describe('a manifest that is right', () => {
         '',
       ].join('\n'),
     );
+  });
+});
+
+describe('a directory below /run that another service still has', () => {
+  const files = (key: string) => ({
+    ...hostFiles,
+    [manifestJson]: `{
+  "version": 1,
+  "services": {
+    "${key}": { "environment": {}, "runtimeDirectory": "appdir" }
+  }
+}
+`,
+    '/run/unit-secrets/secrets/app/.runtime-directories': 'appdir\n',
+  });
+
+  test.each(['plain', 'plain.service'])('is an error, as for the generator, with its place: %s', (key) => {
+    const shown = key.includes('.') ? `["${key}"]` : `.${key}`;
+    const column = 50 + key.length;
+    const problem = `/etc/unit-secrets/manifest.json:4:${column}: $.services${shown}.runtimeDirectory: /run/appdir still has secrets of app.service (stop app.service, then run systemctl daemon-reload)`;
+    const { exitCode, stdout } = checkRoot(files(key));
+    expect(exitCode).toBe(exitCodes.problems);
+    const [first, ...others] = stdout.split('\n');
+    expect(first).toBe(problem);
+    expect(others.at(-2)).toBe('1 error, 0 warnings; 0 services without errors');
+    const root = temporaryTree({ ...files(key), '/out/.keep': '' });
+    const generated = unitSecrets(['generate', '--root', root, '--output', join(root, 'out')]);
+    expect(generated.exitCode).toBe(exitCodes.problems);
+    expect(readFileSync(join(root, 'out/plain-secrets.service'), 'utf8')).toContain(
+      `manifest.json:4:${column}: $.services`,
+    );
+  });
+
+  test('is of no interest for a manifest in a checkout', () => {
+    const root = temporaryTree(files('plain'));
+    const { exitCode } = unitSecrets(['check', join(root, manifestJson), '--root', root]);
+    expect(exitCode).toBe(exitCodes.ok);
   });
 });
 

@@ -28,8 +28,20 @@ describe('what the command line does not know ends with 64 and a hint', () => {
     [
       'an argument too many',
       ['schema', 'x'],
-      "too many arguments for 'schema'. Expected 0 arguments but got 1: x.",
+      "too many arguments for 'schema'; expected 0 arguments but got 1: x",
     ],
+    [
+      'an argument that ends as a sentence does',
+      ['plan', 'x.', '. Expected y.'],
+      "too many arguments for 'plan'; expected 0 arguments but got 2: x., . Expected y.",
+    ],
+    [
+      'a shell',
+      ['completion', 'tcsh'],
+      "command-argument value 'tcsh' is invalid for argument 'shell'; allowed choices are bash, zsh, fish",
+    ],
+    ['an option that no other is near to', ['check', '--foo'], "unknown option '--foo'"],
+    ['a command that no other is near to', ['pull'], "unknown command 'pull'"],
     ['no service', ['fetch'], 'name one service'],
     ['a service and the manifest', ['fetch', 'a', '--manifest'], 'name one service'],
     ['two directories', ['/tmp/a', '/tmp/b'], "unknown command '/tmp/a'"],

@@ -43,7 +43,7 @@ test('completion of a shell that is not known is wrong usage', () => {
   expect(unitSecrets(['completion', 'tcsh'])).toMatchObject({
     exitCode: exitCodes.usage,
     stdout: '',
-    stderr: expect.stringContaining('Allowed choices are bash, zsh, fish'),
+    stderr: expect.stringContaining('allowed choices are bash, zsh, fish'),
   });
 });
 

@@ -1,4 +1,15 @@
-import { chmodSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  cpSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { exitCodes } from '../../src/domain/exit-codes.ts';
@@ -69,12 +80,11 @@ test('what is wiped when an entry is removed, and what stays, is told', () => {
   expect(plan(root).stdout).toContain(opened);
 });
 
-test('the diff can be applied by patch(1)', async () => {
+test('the diff can be applied by patch(1)', () => {
   const root = machineWith({ app });
   edit(root, { app: { environment: { KEY: 'op://Home/App/other', MORE: '%"\\' } } });
   const { stdout } = plan(root, '--json');
   const { units } = JSON.parse(stdout) as { units: { path: string; diff: string }[] };
-  const { spawnSync } = await import('node:child_process');
   const input = units.map(({ diff }) => diff).join('');
   const { status, stdout: said } = spawnSync('patch', ['-p1'], {
     cwd: join(root, generated),
@@ -162,6 +172,78 @@ test.each([
   expect(plan(root)).toEqual(unchanged);
   rmSync(join(root, '/run/unit-secrets/secrets'), { recursive: true });
   expect(plan(root)).toEqual(unchanged);
+});
+
+interface PlanAsJson {
+  readonly units: readonly { readonly path: string; readonly transient?: true; readonly purpose?: string }[];
+}
+
+/** Checks that a plan is what `daemon-reload` does then, patch(1) being the judge, and that none is left after it. */
+function expectToBeTrue(root: string, ...directories: readonly string[]): PlanAsJson['units'] {
+  const { exitCode, stdout } = plan(root, '--json');
+  expect(exitCode).toBe(exitCodes.changes);
+  const { units } = JSON.parse(stdout) as { units: (PlanAsJson['units'][number] & { diff: string })[] };
+  const patched = temporaryTree({});
+  cpSync(join(root, generated), patched, { recursive: true, verbatimSymlinks: true });
+  const input = units.map(({ diff }) => diff).join('');
+  // links are told as text
+  for (const { path } of units) if (isLink(join(patched, path))) rmSync(join(patched, path));
+  expect(spawnSync('patch', ['-p1', '-E'], { cwd: patched, input, encoding: 'utf8' }).status).toBe(0);
+  reloadWith(root, ...directories);
+  expect(filesOf(patched)).toEqual(filesOf(join(root, generated)));
+  expect(plan(root)).toMatchObject({ exitCode: exitCodes.ok, stdout: expect.stringMatching(/^no change/) });
+  return units;
+}
+
+const isLink = (path: string): boolean =>
+  lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+
+function filesOf(directory: string): Record<string, string> {
+  const files = readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+  return Object.fromEntries(
+    files.map((file) => [file.slice(directory.length), readFileSync(file, 'utf8')] as const),
+  );
+}
+
+test('what renews the set in memory is told with the change, and is none by itself', () => {
+  const root = machineWith({ app });
+  const dropIn = readFileSync(join(root, generated, 'app.service.d/50-unit-secrets.conf'), 'utf8');
+  const [, marker = ''] = /^AssertPathExists=(.*)$/m.exec(dropIn) ?? [];
+  mkdirSync(join(root, dirname(marker)), { recursive: true });
+  writeFileSync(join(root, marker), '');
+  edit(root, { app: { environment: { KEY: 'op://Home/App/other' } } });
+  const { stdout } = plan(root);
+  expect(stdout).toContain('+++ b/unit-secrets-renew@app.service\n');
+  expect(stdout).toMatch(/^\+Requires=.* unit-secrets-renew@app\.service$/m);
+  expect(stdout.split('\n').slice(-3)).toEqual([
+    '3 files: 1 added, 2 changed, 0 removed',
+    'of these only for a time, until a later daemon-reload: unit-secrets-renew@app.service (renew the secrets of app.service, whose entry was edited)',
+    '',
+  ]);
+  expect(expectToBeTrue(root)).toContainEqual(
+    expect.objectContaining({ path: 'unit-secrets-renew@app.service', change: 'added', transient: true }),
+  );
+});
+
+test.each([
+  ['one of two services', { app }],
+  ['the only service', {}],
+])('what wipes the secrets of a removed entry (%s) is told with its removal', (_, services) => {
+  const root = machineWith({ ...services, old: app, own: { ...app, dynamicUser: 'inline' } });
+  reloadWith(root, 'secrets/old', 'inline/own');
+  edit(root, services);
+  const { stdout } = plan(root);
+  expect(stdout).toContain('--- a/old-secrets.service\n+++ b/old-secrets.service\n');
+  expect(stdout).toContain('old.service has left the manifest: its secrets are wiped at once');
+  expect(stdout).toContain(
+    'old-secrets.service (wipe the secrets of old.service, for which the manifest has none any more)',
+  );
+  expect(stdout).toContain(
+    'own.service.d/49-unit-secrets-wipe.conf (wipe what the service fetched by itself, when it stops)',
+  );
+  expectToBeTrue(root);
 });
 
 test('a name that was only seen in a file that was not JSON has not left the manifest', () => {

@@ -232,6 +232,25 @@ describe('token seal', () => {
     expect(existsSync(join(root, tokenFile))).toBe(false);
   });
 
+  test('an empty recipient is wrong usage', () => {
+    expect(seal(hostWithKeys(['ed25519']), '--recipient', '')).toEqual({
+      exitCode: exitCodes.usage,
+      stdout: '',
+      stderr: '--recipient: the recipient is empty (name a public key, or a file of public keys)\n',
+    });
+  });
+
+  test('advises to make host keys only where one is missing', () => {
+    const root = hostWithKeys([]);
+    const advice =
+      /there is no key to encrypt for \("ssh-keygen -A" makes missing host keys; or name a public key/;
+    expect(seal(root).stderr).toMatch(advice);
+    for (const path of [ed25519Path, rsaPath]) writeFileSync(join(root, path), 'none\n', { mode: 0o600 });
+    expect(seal(root).stderr).toMatch(
+      /there is no key to encrypt for \(name a public key with --recipient\)\n$/,
+    );
+  });
+
   test('makes /etc/unit-secrets on a host that is new', () => {
     const root = hostWithKeys(['ed25519']);
     rmSync(join(root, '/etc/unit-secrets'), { recursive: true });
@@ -273,7 +292,7 @@ describe('token check', () => {
     const json: unknown = JSON.parse(check(root, '--json').stdout);
     expect(json).toEqual({
       file: join(root, tokenFile),
-      key: `${join(root, ed25519Path)} is ssh-ed25519 (tag ${tagOf(root)})`,
+      key: { path: join(root, ed25519Path), type: 'ssh-ed25519', tag: tagOf(root) },
       signInAddress: 'https://example.1password.com',
       email: account?.email,
     });

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Failure, FailureError } from '../../src/domain/failure.ts';
 import { parsePrivateKey } from '../../src/domain/ssh-key-pair.ts';
 import { openAgeFile } from '../../src/effects/age-open.ts';
+import { describeKey } from '../../src/effects/identity-file.ts';
 import { runModule } from '../support/command.ts';
 
 const secret = 'ops_HIDDEN token\n';
@@ -165,7 +166,9 @@ describe('SSH keys of every form that ssh-keygen writes', () => {
       purpose: 'token',
     });
     const [type] = options[1] === 'rsa' ? ['ssh-rsa'] : ['ssh-ed25519'];
-    expect(await opener.describe()).toBe(`${key} is ${type} (tag ${tagIn(file)})`);
+    const facts = await opener.about();
+    expect(facts).toEqual({ path: key, type, tag: tagIn(file) });
+    expect(describeKey(facts)).toBe(`${key} is ${type} (tag ${tagIn(file)})`);
     expect((await opener.recipient()).split(' ', 2)).toEqual(
       readFileSync(`${key}.pub`, 'utf8').split(' ', 2),
     );
@@ -449,6 +452,8 @@ describe('keys', () => {
         class: 'permanent',
         exitCode: 78,
         message: `${path} cannot be opened: ${key}: ${message}`,
+        // it is there: ssh-keygen -A would make nothing
+        hint: 'use an ssh-ed25519 or ssh-rsa key',
       });
     }
     expect(await failure(path, `${host}.pub`)).toMatchObject({

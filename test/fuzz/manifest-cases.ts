@@ -158,7 +158,7 @@ const identity = (random: Random): Node =>
 function fetchSettings(random: Random): Node {
   const duration = (): Node =>
     random.chance(0.95)
-      ? random.pick(['1s', '4min', '1h 30min', '1.5h', '90', '52w', '2 d', '31449600'])
+      ? random.pick(['1s', '4min', '1h 30min', '1.5h', '90', '52w', '2 d', '6M', '1year', '31557600'])
       : odd(random);
   return object(
     maybe(random, 0.5, 'tries', () => (random.chance(0.95) ? random.between(1, 100) : odd(random))),

@@ -131,7 +131,7 @@ const mains: readonly object[] = [
     fetch: { tries: 1, timeout: '1.5h' },
   },
   { token: { credential: '1password' } },
-  { token: { file: '/run/agenix/%token' }, fetch: { retryEvery: '52w' } },
+  { token: { file: '/run/agenix/%token' }, fetch: { retryEvery: '1y' } },
   { token: { age: "/x'y", identity: '/a;b' } },
 ];
 

@@ -116,7 +116,18 @@ export const serviceName = fc
   .map(([base, instance]) => (instance === undefined ? base : `${base}@${instance}`))
   .filter((name) => !/^unit-secrets|\.[a-z]+$|^[^@]*-(?:@|$)/.test(name));
 
-const duration = fc.constantFrom('1s', '4min', '1h 30min', '1.5h', '90', '52w', '2 d');
+const duration = fc.constantFrom(
+  '1s',
+  '4min',
+  '1h 30min',
+  '1.5h',
+  '90',
+  '52w',
+  '2 d',
+  '1month',
+  '1y',
+  '1000ms',
+);
 const path = fc.constantFrom('/etc/a', '/', '/a b/%n', '/é/..x');
 const identity = { identity: fc.oneof(path, fc.array(path, { minLength: 1, maxLength: 3 })) };
 

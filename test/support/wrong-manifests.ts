@@ -310,22 +310,32 @@ const shapes: readonly WrongManifest[] = [
   one(
     'a timeout in unknown units',
     member('fetch', '{"timeout":"4 fortnights"}'),
-    '1:33: $.fetch.timeout: must be a duration of one second to 52 weeks, such as "4min" or "1h 30min"',
+    '1:33: $.fetch.timeout: must be a duration of one second to one year, such as "4min" or "1h 30min" (its units are us, ms, s, min, h, d, w, month and y)',
   ),
   one(
     'a timeout without end',
     member('fetch', '{"timeout":"infinity"}'),
-    '1:33: $.fetch.timeout: must be a duration of one second to 52 weeks, such as "4min" or "1h 30min"',
+    '1:33: $.fetch.timeout: must not be "infinity": a fetch that never ends would hold up the boot (a duration of one second to one year; its units are us, ms, s, min, h, d, w, month and y)',
   ),
-  untold(
+  one(
+    'a retry that never comes',
+    member('fetch', '{"retryEvery":"infinity"}'),
+    '1:36: $.fetch.retryEvery: must not be "infinity": a service whose secrets could not be fetched would stay down (a duration of one second to one year; its units are us, ms, s, min, h, d, w, month and y)',
+  ),
+  one(
     'a timeout that is too short',
     member('fetch', '{"timeout":"999ms"}'),
-    '1:33: $.fetch.timeout: must be a duration of one second to 52 weeks, such as "4min" or "1h 30min"',
+    '1:33: $.fetch.timeout: must be a duration of one second to one year, such as "4min" or "1h 30min"',
   ),
   untold(
-    'a retry after more than 52 weeks',
-    member('fetch', '{"retryEvery":"52w 1s"}'),
-    '1:36: $.fetch.retryEvery: must be a duration of one second to 52 weeks, such as "4min" or "1h 30min"',
+    'a timeout that is too short in a unit that does not say so at once',
+    member('fetch', '{"timeout":"0.01min"}'),
+    '1:33: $.fetch.timeout: must be a duration of one second to one year, such as "4min" or "1h 30min"',
+  ),
+  untold(
+    'a retry after more than a year',
+    member('fetch', '{"retryEvery":"12M 1s"}'),
+    '1:36: $.fetch.retryEvery: must be a duration of one second to one year, such as "4min" or "1h 30min"',
   ),
   one(
     'services in a list',
@@ -1008,7 +1018,7 @@ const sshKeys: readonly WrongManifest[] = [
     member('sshKeys', '{"-r":{"privateKey":"x"}}'),
     '1:25: $.sshKeys["-r"]: "-r" is not the name of a user: letters, digits, ".", "_" and "-", not only digits',
   ),
-  untold(
+  one(
     'SSH keys of a user with a name too long for a unit',
     member('sshKeys', `{"${tooLong}":{"privateKey":"x"}}`),
     `1:25: $.sshKeys.${tooLong}: "${tooLong}" is too long for the name of a unit`,
