@@ -274,9 +274,14 @@ export class ChaosMachine implements World, AsyncDisposable {
 
   emulator(state: 'stop' | 'start'): Promise<void> {
     return this.#alone(async () => {
-      await this.machine.exec(['systemctl', state, 'op-emulator.service'], { check: false });
-      if (state === 'start')
-        await this.machine.waitFor(['bash', '-c', ': </dev/tcp/127.0.0.1/8080'], 'the emulator to listen');
+      if (state === 'stop')
+        await this.machine.exec(['systemctl', state, 'op-emulator.service'], { check: false });
+      // a daemon-reexec at the same time may lose the job
+      else
+        await this.machine.waitFor(
+          ['bash', '-c', 'systemctl start op-emulator.service && : </dev/tcp/127.0.0.1/8080'],
+          'the emulator to listen',
+        );
     });
   }
 
