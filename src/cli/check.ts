@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { formatOfPath } from '../domain/config-format.ts';
+import { withoutValues } from '../domain/covered-json.ts';
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
 import type { ConfigFile, Manifest, Service } from '../domain/manifest.ts';
@@ -12,7 +13,7 @@ import { paths } from '../unit/paths.ts';
 import { type ManifestSet, manifestSets, noManifest, shownName } from './manifest-set.ts';
 import { plural } from './plural.ts';
 import { toExitCode } from './report-failure.ts';
-import { snippetOf, withoutValues } from './snippet.ts';
+import { snippetOf } from './snippet.ts';
 import { paint, print, printJson, terminalSize } from './terminal.ts';
 
 /** A problem as `check` tells it. */
@@ -46,7 +47,8 @@ export function checkCommand(options: CheckOptions): Promise<ExitCode> {
     if (options.json) printJson({ problems: findings.map(flat) });
     else {
       const templates = new Set(checked.flatMap((one) => one.templates));
-      for (const finding of findings) print(`${tell(finding, options.root, templates)}\n`);
+      const text = textsToShow(options.root, templates);
+      for (const finding of findings) print(`${tell(finding, text)}\n`);
       print(
         `${summary(
           checked.map(({ manifest }) => manifest),
@@ -251,16 +253,28 @@ function stateOf(path: string): 'there' | 'missing' | 'hidden' {
   }
 }
 
-function tell(finding: Finding, root: string, templates: ReadonlySet<string>): string {
+function tell(finding: Finding, textToShow: (file: string) => string): string {
   const isError = finding.severity === 'error';
   const line = isError
     ? paint('red', formatProblem(finding))
     : paint('yellow', `warning: ${formatProblem(finding)}`);
   if (!finding.position) return line;
-  const text = textOf(finding.file, root);
-  const shown = templates.has(finding.file) ? text : withoutValues(text);
-  const snippet = snippetOf(shown, finding.position, terminalSize()?.columns);
+  const snippet = snippetOf(textToShow(finding.file), finding.position, terminalSize()?.columns);
   return snippet === undefined ? line : `${line}\n${snippet}`;
+}
+
+/** Of each file what may be seen of it, made once however much is wrong with it. */
+function textsToShow(root: string, templates: ReadonlySet<string>): (file: string) => string {
+  const texts = new Map<string, string>();
+  return (file) => {
+    let shown = texts.get(file);
+    if (shown === undefined) {
+      const text = textOf(file, root);
+      shown = templates.has(file) ? text : withoutValues(text);
+      texts.set(file, shown);
+    }
+    return shown;
+  };
 }
 
 /** The text that a finding points into; the manifest's own files are told without the root. */
