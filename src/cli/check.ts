@@ -126,7 +126,11 @@ async function checkOne({ set, away }: Subject, options: CheckOptions): Promise<
   }
   try {
     const { findMissingReferences } = await import('./check-online.ts');
-    findings.push(...(await findMissingReferences(manifest, file, root, (path) => textOf(locate(path), ''))));
+    const missing = await findMissingReferences(manifest, root, {
+      manifest: (name) => textOf(name, root),
+      template: (path) => ({ file: locate(path), text: textOf(locate(path), '') }),
+    });
+    findings.push(...missing);
     return { manifest, findings, templates };
   } catch (error) {
     // what was found until then is worth no less
