@@ -38,7 +38,10 @@ type Found =
  * @param root prefix of the paths, '' for this machine; messages name files without it
  */
 export function readManifestFiles(root: string, places: ManifestPlaces): Promise<ManifestSource> {
-  return readFound(find(root, places.manifest), findFragments(root, places.manifestDirectory));
+  const main = find(root, places.manifest);
+  const fragments = findFragments(root, places.manifestDirectory);
+  if (!main && !fragments) return Promise.resolve({ kind: 'missing' });
+  return readFound(main, fragments ?? []);
 }
 
 /**
@@ -56,7 +59,6 @@ export function readManifestFrom(
 }
 
 async function readFound(main: Found | undefined, fragments: readonly Found[]): Promise<ManifestSource> {
-  if (!main && fragments.length === 0) return { kind: 'missing' };
   const healthy = readFast(main, fragments);
   if (healthy) return { kind: 'read', manifest: healthy, visibleNames: [] };
   // something is odd: only now load the parser that knows positions
@@ -137,12 +139,13 @@ function isUtf8(bytes: Uint8Array): boolean {
   }
 }
 
-function findFragments(root: string, directory: string): Found[] {
+/** @returns undefined if there is no entry of that name */
+function findFragments(root: string, directory: string): Found[] | undefined {
   let names: string[];
   try {
     names = readdirSync(root + directory);
   } catch (error) {
-    if (!exists(root + directory)) return [];
+    if (!exists(root + directory)) return undefined;
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     const what = code === 'ENOTDIR' ? { message: 'is not a directory' } : reason(error);
     return [{ file: directory, reason: what }];

@@ -274,6 +274,13 @@ test('values beside a problem are not shown', () => {
   expect(stdout).not.toContain('hunter2');
 });
 
+test('an empty manifest.d is a manifest without entries', () => {
+  const root = temporaryTree({ '/etc/unit-secrets/manifest.d/': '' });
+  const expected = { exitCode: exitCodes.ok, stdout: 'no errors, 0 warnings: 0 services\n', stderr: '' };
+  expect(unitSecrets(['check', '--root', root])).toEqual(expected);
+  expect(unitSecrets(['check', join(root, 'etc/unit-secrets')])).toEqual(expected);
+});
+
 test('what does not exist is told to programs, too', () => {
   const { exitCode, stdout, stderr } = unitSecrets(['check', '--json', '/nowhere/a.json', '']);
   expect({ exitCode, stderr }).toEqual({

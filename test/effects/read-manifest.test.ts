@@ -298,7 +298,7 @@ describe('the files of manifest.d', () => {
       [fragment('README.md')]: 'x',
       [fragment('more/a.json')]: '{',
     });
-    expect(await readFrom(root)).toEqual({ kind: 'missing' });
+    expect(outcome(await readFrom(root))).toEqual({ up: [], down: [], seen: [] });
     writeFileSync(join(root, fragment('a.json')), giving('a'));
     expect(outcome(await readFrom(root))).toEqual({ up: ['a'], down: [], seen: [] });
   });
@@ -314,10 +314,10 @@ describe('the files of manifest.d', () => {
     expect(outcome(await readFrom(root)).up).toEqual(['a', 'b']);
   });
 
-  test('are missing with an empty directory', async () => {
-    expect(await readFrom(temporaryTree({ [`${paths.manifestDirectory}/`]: '' }))).toEqual({
-      kind: 'missing',
-    });
+  test('are a manifest without entries where their directory is empty', async () => {
+    const source = await readFrom(temporaryTree({ [`${paths.manifestDirectory}/`]: '' }));
+    expect(outcome(source)).toEqual({ up: [], down: [], seen: [] });
+    expect(messages(source)).toEqual([]);
   });
 });
 
