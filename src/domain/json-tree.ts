@@ -150,6 +150,24 @@ export function sureTokens(text: string): { readonly tokens: readonly JsonToken[
   return { tokens, end };
 }
 
+/** More than any manifest has; parsers give up somewhere behind it. */
+const deepest = 100;
+
+/** Where a text that no parser can read to its end gets too deep. */
+export function placeTooDeep(text: string): Position {
+  let depth = 0;
+  let inString = false;
+  let at = 0;
+  for (; at < text.length && depth <= deepest; at++) {
+    const character = text[at];
+    if (character === '"') inString = !inString;
+    else if (inString) at += character === '\\' ? 1 : 0;
+    else if (character === '{' || character === '[') depth++;
+    else if (character === '}' || character === ']') depth--;
+  }
+  return positionsIn(text)(Math.max(0, at - 1));
+}
+
 /** Whether a string begins there and a line with it: no quote before it on the line can be one too few. */
 function beginsLine(text: string, offset: number): boolean {
   if (text[offset] !== '"') return false;

@@ -3,6 +3,7 @@ import { isJsonObject, type Json, parseJsonFast } from '../domain/json-text.ts';
 import type { Manifest } from '../domain/manifest.ts';
 import { type ManifestText, readManifest } from '../domain/manifest-reader.ts';
 import { nearest } from '../domain/suggest.ts';
+import { type Position, positionsIn } from '../domain/text-position.ts';
 import { notRegular, readRegularFile } from './regular-file.ts';
 
 /** A thousand services take less than 1 MiB, and boot waits. */
@@ -62,13 +63,13 @@ async function readFound(main: Found | undefined, fragments: readonly Found[]): 
   const healthy = readFast(main, fragments);
   if (healthy) return { kind: 'read', manifest: healthy, visibleNames: [] };
   // something is odd: only now load the parser that knows positions
-  const { parseJsonTree } = await import('../domain/json-tree.ts');
-  const slow = (found: Found): ManifestText => parseSlowly(found, parseJsonTree);
+  const json = await import('../domain/json-tree.ts');
+  const slow = (found: Found): ManifestText => parseSlowly(found, json);
   const manifest = readManifest(main && slow(main), fragments.map(slow));
   const spoilt = new Set([...manifest.general, ...manifest.partial].map(({ file }) => file));
   const visibleNames = [...(main ? [main] : []), ...fragments]
     .filter(({ file }) => spoilt.has(file))
-    .flatMap(({ text }) => (text === undefined ? [] : namesIn(text, parseJsonTree)));
+    .flatMap(({ text }) => (text === undefined ? [] : namesIn(text, json.parseJsonTree)));
   return { kind: 'read', manifest, visibleNames: [...new Set(visibleNames)] };
 }
 
@@ -91,9 +92,10 @@ function parseFast(found: Found): ManifestText | undefined {
   return parsed && { file: found.file, value: parsed.value, locate: () => undefined };
 }
 
-type ParseTree = typeof import('../domain/json-tree.ts').parseJsonTree;
+type JsonTreeModule = typeof import('../domain/json-tree.ts');
+type ParseTree = JsonTreeModule['parseJsonTree'];
 
-function parseSlowly(found: Found, parseJsonTree: ParseTree): ManifestText {
+function parseSlowly(found: Found, { parseJsonTree, placeTooDeep }: JsonTreeModule): ManifestText {
   const { file } = found;
   const unreadable = { file, value: undefined, locate: () => undefined };
   if ('reason' in found) return { ...unreadable, problems: [{ file, ...found.reason }] };
@@ -112,7 +114,8 @@ function parseSlowly(found: Found, parseJsonTree: ParseTree): ManifestText {
     return { file, value, duplicates, locate };
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    return { ...unreadable, problems: [{ file, message: 'is nested too deeply to be read' }] };
+    const position = placeTooDeep(found.text);
+    return { ...unreadable, problems: [{ file, position, message: 'is nested too deeply to be read' }] };
   }
 }
 
@@ -124,19 +127,26 @@ function find(root: string, file: string): Found | undefined {
   } catch (error) {
     return exists(root + file) ? { file, reason: reason(error) } : undefined;
   }
-  // U+FFFD stands for what is not UTF-8, if nobody wrote it: a TextDecoder for all would take longer
   const text = bytes.toString('utf8');
-  if (!text.includes('\ufffd') || isUtf8(bytes)) return { file, text };
-  return { file, reason: { message: 'is not valid UTF-8' }, text };
+  const bad = notUtf8(bytes, text);
+  if (bad === undefined) return { file, text };
+  return { file, reason: { message: 'is not valid UTF-8', position: positionsIn(text)(bad) }, text };
 }
 
-function isUtf8(bytes: Uint8Array): boolean {
-  try {
-    new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    return true;
-  } catch {
-    return false;
+/**
+ * Where in a text the first byte is that is not UTF-8: there it has U+FFFD, which nobody wrote. A TextDecoder for all
+ * would take longer, and does not tell.
+ */
+function notUtf8(bytes: Buffer, text: string): number | undefined {
+  let [read, offset] = [0, 0];
+  for (let at = text.indexOf('\ufffd'); at >= 0; at = text.indexOf('\ufffd', read)) {
+    offset += Buffer.byteLength(text.slice(read, at));
+    // as it is in UTF-8
+    if (bytes.toString('hex', offset, offset + 3) !== 'efbfbd') return at;
+    offset += 3;
+    read = at + 1;
   }
+  return undefined;
 }
 
 /** @returns undefined if there is no entry of that name */
@@ -264,6 +274,7 @@ export const permissionDenied = 'cannot be read: permission denied';
 
 interface Reason {
   readonly message: string;
+  readonly position?: Position;
   readonly hint?: string;
 }
 
