@@ -10,8 +10,8 @@ import { bareReferences, checkTemplate } from '../domain/render/check.ts';
 import { readManifestFiles, readManifestFrom } from '../effects/read-manifest.ts';
 import { readTemplateFile } from '../effects/template-file.ts';
 import { paths } from '../unit/paths.ts';
+import { type Summarized, summary } from './check-summary.ts';
 import { type ManifestSet, manifestSets, noManifest, shownName } from './manifest-set.ts';
-import { plural } from './plural.ts';
 import { toExitCode } from './report-failure.ts';
 import { snippetOf } from './snippet.ts';
 import { paint, print, printJson, terminalSize } from './terminal.ts';
@@ -49,12 +49,7 @@ export function checkCommand(options: CheckOptions): Promise<ExitCode> {
       const templates = new Set(checked.flatMap((one) => one.templates));
       const text = textsToShow(options.root, templates);
       for (const finding of findings) print(`${tell(finding, text)}\n`);
-      print(
-        `${summary(
-          checked.map(({ manifest }) => manifest),
-          findings,
-        )}\n`,
-      );
+      print(`${summary(checked, findings)}\n`);
     }
     const errors = findings.filter(({ severity }) => severity === 'error').length;
     const unasked = checked.flatMap((one) => (one.unasked === undefined ? [] : [one.unasked]));
@@ -88,8 +83,7 @@ function manifestsOf({ files, root }: CheckOptions): Subject[] {
   return manifestSets(files).map((set) => ({ set, away: true }));
 }
 
-interface Checked {
-  readonly manifest: Manifest;
+interface Checked extends Summarized {
   readonly findings: readonly Finding[];
   /** Templates, which everybody may see. */
   readonly templates: readonly string[];
@@ -103,7 +97,7 @@ async function checkOne({ set, away }: Subject, options: CheckOptions): Promise<
   if (source.kind === 'missing') {
     throw noManifest(root, 'name a file to be checked, or write one');
   }
-  const { manifest } = source;
+  const { manifest, visibleNames } = source;
   const locate = hostPath(set, root);
   const findings: Finding[] = [
     ...manifest.problems.map((problem): Finding => ({ severity: 'error', ...problem })),
@@ -118,11 +112,11 @@ async function checkOne({ set, away }: Subject, options: CheckOptions): Promise<
     configs.map(({ template }) => locate(template)),
   );
   const file = set?.main ?? set?.fragments[0] ?? paths.manifest;
-  if (!options.online) return { manifest, findings, templates };
+  if (!options.online) return { manifest, visibleNames, findings, templates };
   if (manifest.general.length > 0) {
     const message = 'the provider was not asked about the references';
     findings.push({ severity: 'warning', file, message, hint: 'correct the errors first' });
-    return { manifest, findings, templates };
+    return { manifest, visibleNames, findings, templates };
   }
   try {
     const { findMissingReferences } = await import('./check-online.ts');
@@ -131,13 +125,13 @@ async function checkOne({ set, away }: Subject, options: CheckOptions): Promise<
       template: (path) => ({ file: locate(path), text: textOf(locate(path), '') }),
     });
     findings.push(...missing);
-    return { manifest, findings, templates };
+    return { manifest, visibleNames, findings, templates };
   } catch (error) {
     // what was found until then is worth no less
     if (!(error instanceof FailureError)) throw error;
     const { message, hint, exitCode } = error.failure;
     const finding: Finding = { severity: 'error', file, message, ...(hint === undefined ? {} : { hint }) };
-    return { manifest, findings: [...findings, finding], templates, unasked: exitCode };
+    return { manifest, visibleNames, findings: [...findings, finding], templates, unasked: exitCode };
   }
 }
 
@@ -296,25 +290,4 @@ function textOf(file: string, root: string): string {
 /** As `--json` has it: positions as members of their own, the path as JSONPath. */
 function flat({ position, path, ...finding }: Finding): object {
   return { ...finding, ...(position ?? {}), ...(path === undefined ? {} : { path: formatJsonPath(path) }) };
-}
-
-function summary(manifests: readonly Manifest[], findings: readonly Finding[]): string {
-  const count = (severity: Finding['severity']): number =>
-    findings.filter((finding) => finding.severity === severity).length;
-  const [errors, warnings] = [count('error'), count('warning')];
-  const wrong = new Set(
-    findings.filter((finding) => finding.severity === 'error').map(({ service }) => service),
-  );
-  const right = manifests
-    .flatMap((manifest) => manifest.services)
-    .filter(({ name }) => !wrong.has(name.name));
-  const services = right.length;
-  const users = manifests.reduce((sum, manifest) => sum + manifest.sshKeys.length, 0);
-  const what =
-    users === 0
-      ? plural(services, 'service')
-      : `${plural(services, 'service')} and SSH keys of ${plural(users, 'user')}`;
-  if (errors > 0)
-    return paint('red', `${plural(errors, 'error')}, ${plural(warnings, 'warning')}; ${what} without errors`);
-  return paint('green', `no errors, ${plural(warnings, 'warning')}: ${what}`);
 }
