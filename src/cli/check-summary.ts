@@ -40,8 +40,10 @@ function withoutErrors({ services, sshKeys }: Manifest, findings: readonly Findi
 
 /** All that a manifest is for, right or not. */
 function namedIn({ manifest, visibleNames }: Summarized): Count {
-  const { services, sshKeys, broken } = manifest;
-  const seen = visibleNames.flatMap((name) => {
+  const { services, sshKeys, broken, general } = manifest;
+  // a file that could not be read at all has problems without a path; in others a misspelt member may be seen as a name
+  const unread = general.some(({ path }) => path === undefined);
+  const seen = (unread ? visibleNames : []).flatMap((name) => {
     const parsed = parseServiceName(name);
     return parsed.ok ? [parsed.service] : [];
   });

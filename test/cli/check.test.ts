@@ -285,6 +285,11 @@ describe('an error that concerns all services keeps them down, which the last li
 
   test.each([
     ['no version', `{${services}}`, '2 errors'],
+    [
+      'unknown members',
+      `{"version": 1, "tokne": {}, ${services.replace('"A": 1', '"A": 1}, "x": {')}}`,
+      '3 errors',
+    ],
     ['an unknown provider', `{"version": 1, "provider": {"type": "x"}, ${services}}`, '2 errors'],
     ['services twice', `{"version": 1, ${services}, "services": {"b": {}}}`, '4 errors'],
     ['no JSON', `{"version": 1, ${services}`, '1 error'],
