@@ -1,68 +1,83 @@
-import type { Manifest, NamedValue } from '../domain/manifest.ts';
-import { quoteName } from '../domain/problem.ts';
-import { parseTemplate, templateNeeds } from '../domain/template.ts';
+import { type JsonTree, parseJsonTree } from '../domain/json-tree.ts';
+import type { Manifest } from '../domain/manifest.ts';
+import { type PlacedValue, placedValues, placeOf } from '../domain/placed-values.ts';
+import { type Problem, quoteName } from '../domain/problem.ts';
+import { parseTemplate } from '../domain/template.ts';
 import { parseValue, referencesOf } from '../domain/value.ts';
 import type { Finding } from './check.ts';
 import { openProvider } from './open-provider.ts';
 
-/** A reference, and who wants it. */
+/** A reference, and where it stands. */
 interface Wanted {
   readonly reference: string;
-  readonly service: string;
+  /** Looked for only if there is something to tell of it. */
+  readonly place: () => Omit<Problem, 'message'>;
+}
+
+/** The files that references stand in. */
+export interface Texts {
+  /** The text of a file of the manifest; empty for one that cannot be read any more. */
+  readonly manifest: (file: string) => string;
+  /** A template that the manifest names; an empty text for one that cannot be read, which is told elsewhere. */
+  readonly template: (path: string) => { readonly file: string; readonly text: string };
 }
 
 /**
  * Asks the provider, once for all, whether each reference of a manifest exists; values are not looked at.
  *
- * @param file what is named as the place of what is wrong
- * @param readTemplate the text of a template; undefined for one that cannot be read, which is told elsewhere
+ * @returns a finding for each place in which one stands that does not
  * @throws FailureError if the provider cannot be asked at all
  */
 export async function findMissingReferences(
   manifest: Manifest,
-  file: string,
   root: string,
-  readTemplate: (path: string) => string | undefined,
+  texts: Texts,
 ): Promise<Finding[]> {
-  const wanted = wantedBy(manifest, readTemplate);
+  const wanted = [...inValues(manifest, texts), ...inTemplates(manifest, texts)];
   const references = [...new Set(wanted.map(({ reference }) => reference))];
   if (references.length === 0) return [];
   const provider = await openProvider(manifest, root);
   const resolutions = await provider.resolve(references);
-  return wanted.flatMap(({ reference, service }): Finding[] => {
+  return wanted.flatMap(({ reference, place }): Finding[] => {
     const resolution = resolutions.get(reference);
     if (!resolution || resolution.ok) return [];
-    const { message } = resolution.failure;
+    const { message, hint } = resolution.failure;
     const named = message.includes(reference) ? message : `${quoteName(reference)}: ${message}`;
-    return [{ severity: 'error', file, message: named, hint: `for ${service}`, service }];
+    return [{ severity: 'error', message: named, ...(hint === undefined ? {} : { hint }), ...place() }];
   });
 }
 
-function wantedBy(manifest: Manifest, readTemplate: (path: string) => string | undefined): Wanted[] {
-  const of = (service: string, values: readonly NamedValue[]): Wanted[] => {
-    const parsed = values.map(([, text]) => parseValue(text));
-    const references = referencesOf(parsed.flatMap((one) => (one.ok ? [one.parts] : [])));
-    return references.map((reference) => ({ reference, service }));
+function inValues(manifest: Manifest, texts: Texts): Wanted[] {
+  const trees = new Map<string, JsonTree>();
+  const treeOf = (file: string): JsonTree => {
+    const tree = trees.get(file) ?? parseJsonTree(texts.manifest(file));
+    trees.set(file, tree);
+    return tree;
   };
-  const services = manifest.legible.flatMap((service) => {
-    const { environment, credentials, files, configs } = service;
-    const inFiles = files.map(({ name, value }): NamedValue => [name, value]);
-    const inConfigs = configs.flatMap(({ values }) => values);
-    const inTemplates = configs.flatMap(({ template }) => {
-      const parsed = parseTemplate(readTemplate(template) ?? '');
-      return templateNeeds(parsed.parts).references;
-    });
-    const { name } = service.name;
-    return [
-      ...of(name, [...environment, ...credentials, ...inFiles, ...inConfigs]),
-      ...inTemplates.map((reference) => ({ reference, service: name })),
-    ];
+  const placed = (value: PlacedValue): Omit<Problem, 'message'> => {
+    const { file, service } = value;
+    const place = placeOf(treeOf(file), value);
+    return { file, service, ...(place ?? { hint: `for ${service}` }) };
+  };
+  return placedValues(manifest).flatMap((value) => {
+    const parsed = parseValue(value.text);
+    const references = parsed.ok ? referencesOf([parsed.parts]) : [];
+    return references.map((reference) => ({ reference, place: () => placed(value) }));
   });
-  const keys = manifest.sshKeys.flatMap(({ name, privateKey, publicKey }) =>
-    of(
-      name.name,
-      [privateKey, publicKey].flatMap((value): NamedValue[] => (value === undefined ? [] : [['', value]])),
-    ),
-  );
-  return [...services, ...keys];
+}
+
+function inTemplates(manifest: Manifest, texts: Texts): Wanted[] {
+  return manifest.legible.flatMap(({ name, configs }) => {
+    const service = name.name;
+    // one template may be that of several configs
+    const templates = new Set(configs.map(({ template }) => template));
+    return [...templates].flatMap((template) => {
+      const { file, text } = texts.template(template);
+      return parseTemplate(text).parts.flatMap((part): Wanted[] => {
+        if (part.kind !== 'reference') return [];
+        const { reference, position } = part;
+        return [{ reference, place: () => ({ file, position, hint: `for ${service}`, service }) }];
+      });
+    });
+  });
 }

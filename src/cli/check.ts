@@ -2,6 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { plan } from '../../generators/unit-secrets-generator.ts';
 import { formatOfPath } from '../domain/config-format.ts';
+import { withoutValues } from '../domain/covered-json.ts';
 import { type ExitCode, exitCodes } from '../domain/exit-codes.ts';
 import { FailureError } from '../domain/failure.ts';
 import type { ConfigFile, Manifest, Service } from '../domain/manifest.ts';
@@ -10,10 +11,10 @@ import { bareReferences, checkTemplate } from '../domain/render/check.ts';
 import { readManifestFiles, readManifestFrom } from '../effects/read-manifest.ts';
 import { readTemplateFile } from '../effects/template-file.ts';
 import { paths } from '../unit/paths.ts';
+import { type Summarized, summary } from './check-summary.ts';
 import { type ManifestSet, manifestSets, noManifest, shownName } from './manifest-set.ts';
-import { plural } from './plural.ts';
 import { toExitCode } from './report-failure.ts';
-import { snippetOf, withoutValues } from './snippet.ts';
+import { snippetOf } from './snippet.ts';
 import { paint, print, printJson, terminalSize } from './terminal.ts';
 
 /** A problem as `check` tells it. */
@@ -47,13 +48,9 @@ export function checkCommand(options: CheckOptions): Promise<ExitCode> {
     if (options.json) printJson({ problems: findings.map(flat) });
     else {
       const templates = new Set(checked.flatMap((one) => one.templates));
-      for (const finding of findings) print(`${tell(finding, options.root, templates)}\n`);
-      print(
-        `${summary(
-          checked.map(({ manifest }) => manifest),
-          findings,
-        )}\n`,
-      );
+      const text = textsToShow(options.root, templates);
+      for (const finding of findings) print(`${tell(finding, text)}\n`);
+      print(`${summary(checked, findings)}\n`);
     }
     const errors = findings.filter(({ severity }) => severity === 'error').length;
     const unasked = checked.flatMap((one) => (one.unasked === undefined ? [] : [one.unasked]));
@@ -87,8 +84,7 @@ function manifestsOf({ files, root }: CheckOptions): Subject[] {
   return manifestSets(files).map((set) => ({ set, away: true }));
 }
 
-interface Checked {
-  readonly manifest: Manifest;
+interface Checked extends Summarized {
   readonly findings: readonly Finding[];
   /** Templates, which everybody may see. */
   readonly templates: readonly string[];
@@ -105,7 +101,7 @@ async function checkOne({ set, away }: Subject, options: CheckOptions): Promise<
   if (source.kind === 'missing') {
     throw noManifest(root, 'name a file to be checked, or write one');
   }
-  const { manifest } = source;
+  const { manifest, visibleNames } = source;
   const locate = hostPath(set, root);
   // of this machine, what is in memory may stand against what is right in itself
   const held = set ? undefined : (await plan({ root, executable: anyExecutable }))?.held;
@@ -122,22 +118,26 @@ async function checkOne({ set, away }: Subject, options: CheckOptions): Promise<
     configs.map(({ template }) => locate(template)),
   );
   const file = set?.main ?? set?.fragments[0] ?? paths.manifest;
-  if (!options.online) return { manifest, findings, templates };
+  if (!options.online) return { manifest, visibleNames, findings, templates };
   if (manifest.general.length > 0) {
     const message = 'the provider was not asked about the references';
     findings.push({ severity: 'warning', file, message, hint: 'correct the errors first' });
-    return { manifest, findings, templates };
+    return { manifest, visibleNames, findings, templates };
   }
   try {
     const { findMissingReferences } = await import('./check-online.ts');
-    findings.push(...(await findMissingReferences(manifest, file, root, (path) => textOf(locate(path), ''))));
-    return { manifest, findings, templates };
+    const missing = await findMissingReferences(manifest, root, {
+      manifest: (name) => textOf(name, root),
+      template: (path) => ({ file: locate(path), text: textOf(locate(path), '') }),
+    });
+    findings.push(...missing);
+    return { manifest, visibleNames, findings, templates };
   } catch (error) {
     // what was found until then is worth no less
     if (!(error instanceof FailureError)) throw error;
     const { message, hint, exitCode } = error.failure;
     const finding: Finding = { severity: 'error', file, message, ...(hint === undefined ? {} : { hint }) };
-    return { manifest, findings: [...findings, finding], templates, unasked: exitCode };
+    return { manifest, visibleNames, findings: [...findings, finding], templates, unasked: exitCode };
   }
 }
 
@@ -257,16 +257,28 @@ function stateOf(path: string): 'there' | 'missing' | 'hidden' {
   }
 }
 
-function tell(finding: Finding, root: string, templates: ReadonlySet<string>): string {
+function tell(finding: Finding, textToShow: (file: string) => string): string {
   const isError = finding.severity === 'error';
   const line = isError
     ? paint('red', formatProblem(finding))
     : paint('yellow', `warning: ${formatProblem(finding)}`);
   if (!finding.position) return line;
-  const text = textOf(finding.file, root);
-  const shown = templates.has(finding.file) ? text : withoutValues(text);
-  const snippet = snippetOf(shown, finding.position, terminalSize()?.columns);
+  const snippet = snippetOf(textToShow(finding.file), finding.position, terminalSize()?.columns);
   return snippet === undefined ? line : `${line}\n${snippet}`;
+}
+
+/** Of each file what may be seen of it, made once however much is wrong with it. */
+function textsToShow(root: string, templates: ReadonlySet<string>): (file: string) => string {
+  const texts = new Map<string, string>();
+  return (file) => {
+    let shown = texts.get(file);
+    if (shown === undefined) {
+      const text = textOf(file, root);
+      shown = templates.has(file) ? text : withoutValues(text);
+      texts.set(file, shown);
+    }
+    return shown;
+  };
 }
 
 /** The text that a finding points into; the manifest's own files are told without the root. */
@@ -284,25 +296,4 @@ function textOf(file: string, root: string): string {
 /** As `--json` has it: positions as members of their own, the path as JSONPath. */
 function flat({ position, path, ...finding }: Finding): object {
   return { ...finding, ...(position ?? {}), ...(path === undefined ? {} : { path: formatJsonPath(path) }) };
-}
-
-function summary(manifests: readonly Manifest[], findings: readonly Finding[]): string {
-  const count = (severity: Finding['severity']): number =>
-    findings.filter((finding) => finding.severity === severity).length;
-  const [errors, warnings] = [count('error'), count('warning')];
-  const wrong = new Set(
-    findings.filter((finding) => finding.severity === 'error').map(({ service }) => service),
-  );
-  const right = manifests
-    .flatMap((manifest) => manifest.services)
-    .filter(({ name }) => !wrong.has(name.name));
-  const services = right.length;
-  const users = manifests.reduce((sum, manifest) => sum + manifest.sshKeys.length, 0);
-  const what =
-    users === 0
-      ? plural(services, 'service')
-      : `${plural(services, 'service')} and SSH keys of ${plural(users, 'user')}`;
-  if (errors > 0)
-    return paint('red', `${plural(errors, 'error')}, ${plural(warnings, 'warning')}; ${what} without errors`);
-  return paint('green', `no errors, ${plural(warnings, 'warning')}: ${what}`);
 }

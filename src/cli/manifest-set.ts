@@ -35,7 +35,9 @@ export function manifestSets(files: readonly string[]): ManifestSet[] {
   }));
   const used = new Set(sets.flatMap((set) => set.fragments));
   const alone = fragments.filter((file) => !used.has(file)).sort();
-  return alone.length > 0 ? [...sets, { main: undefined, fragments: alone }] : sets;
+  // of a manifest.d with nothing in it, one with nothing in it
+  const whole = alone.length > 0 || sets.length === 0;
+  return whole ? [...sets, { main: undefined, fragments: alone }] : sets;
 }
 
 /** There is neither manifest.json nor manifest.d. */
@@ -56,15 +58,16 @@ const isFragment = (file: string): boolean => basename(dirname(file)) === 'manif
 function filesOf(directory: string): string[] {
   const main = join(directory, 'manifest.json');
   const fragments = join(directory, 'manifest.d');
-  const found = [
-    ...(existsSync(main) ? [main] : []),
-    ...(existsSync(fragments)
-      ? readdirSync(fragments)
-          .filter((name) => name.endsWith('.json') && !name.startsWith('.'))
-          .map((name) => join(fragments, name))
-      : []),
-  ];
-  if (found.length > 0) return found;
+  const [hasMain, hasFragments] = [existsSync(main), existsSync(fragments)];
+  if (hasMain || hasFragments) {
+    const names = hasFragments ? readdirSync(fragments) : [];
+    return [
+      ...(hasMain ? [main] : []),
+      ...names
+        .filter((name) => name.endsWith('.json') && !name.startsWith('.'))
+        .map((name) => join(fragments, name)),
+    ];
+  }
   throw new FailureError({
     class: 'permanent',
     exitCode: exitCodes.noInput,

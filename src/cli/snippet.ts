@@ -5,7 +5,8 @@ import { cutTo, textWidth } from '../domain/text-width.ts';
 const usual = 120;
 
 /**
- * The line of a text that a problem is in, with a caret below the place; undefined if there is no such line.
+ * The line of a text that a problem is in, with a caret below the place; undefined if there is no such line, or
+ * nothing on it.
  *
  *     12 |   "enviroment": {
  *        |   ^
@@ -14,13 +15,19 @@ const usual = 120;
  */
 export function snippetOf(text: string, { line, column }: Position, columns = usual): string | undefined {
   const whole = text.split(/\r\n|\n|\r/)[line - 1];
-  if (whole === undefined || whole.trim() === '') return undefined;
+  // of what is covered as a whole there is nothing to see
+  if (whole === undefined || /^[\s·]*$/.test(whole)) return undefined;
   const number = String(line);
   // what stands in front of the text, and an ellipsis on each side
   const room = Math.max(20, Math.min(usual, columns - number.length - 7));
   // biome-ignore lint/suspicious/noControlCharactersInRegex: a tab would move the caret, others the terminal
   const visible = (part: string): string => part.replace(/[\0-\x1f\x7f-\x9f\ufeff]/g, ' ');
-  const [left, right] = [visible(whole.slice(0, column - 1)), visible(whole.slice(column - 1))];
+  // no more of a line of megabytes than can be shown
+  const most = 4 * room;
+  const [left, right] = [
+    visible(whole.slice(Math.max(0, column - 1 - most), column - 1)),
+    visible(whole.slice(column - 1, column - 1 + most)),
+  ];
   const fits = textWidth(left + right) <= room;
   const before = fits ? left : tail(left, room / 2);
   const after = fits ? right : cutTo(right, room - textWidth(before) + 1);
@@ -39,19 +46,4 @@ function tail(text: string, width: number): string {
     used += textWidth(characters[start] ?? '');
   }
   return characters.slice(start).join('');
-}
-
-const string = /"(?:[^"\\\r\n]|\\.)*"/g;
-const references = /^"op:\/\/|\{\{/;
-
-/**
- * A text in JSON with the strings in it that are values covered, as long as they were: names and references
- * are for everybody to see, and what else somebody wrote there perhaps not.
- */
-export function withoutValues(json: string): string {
-  return json.replace(string, (quoted, offset: number) => {
-    const isName = /^\s*:/.test(json.slice(offset + quoted.length, offset + quoted.length + 20));
-    if (isName || references.test(quoted)) return quoted;
-    return `"${'·'.repeat(quoted.length - 2)}"`;
-  });
 }

@@ -1,4 +1,4 @@
-import { type Node, type ParseError, parseTree, printParseErrorCode } from 'jsonc-parser';
+import { type Node, type ParseError, parseTree, printParseErrorCode, visit } from 'jsonc-parser';
 import { isJsonObject, type Json, type Locate } from './json-text.ts';
 import type { JsonPath } from './problem.ts';
 import { type Position, positionsIn } from './text-position.ts';
@@ -107,6 +107,73 @@ function told(text: string, code: string, offset: number): { readonly at: number
   }
   if (code === 'InvalidSymbol' && text[offset] === "'") return { at: offset, message: singleQuotes };
   return { at: offset, message: messages[code] ?? code };
+}
+
+/** A member's name, a value that is neither object nor array, or a comment, as it stands in the text. */
+export interface JsonToken {
+  readonly kind: 'name' | 'value' | 'comment';
+  readonly offset: number;
+  readonly length: number;
+  /** Of a value. */
+  readonly path: JsonPath;
+}
+
+/**
+ * What stands in a text, be it JSON or nearly so, up to where that is beyond doubt: behind a quote too few, what
+ * looks like a name may be a piece of a value.
+ *
+ * @returns the tokens in their order, and the offset from which on nothing is sure
+ */
+export function sureTokens(text: string): { readonly tokens: readonly JsonToken[]; readonly end: number } {
+  const marked = text.startsWith('\uFEFF');
+  const tokens: JsonToken[] = [];
+  let end = text.length;
+  const add = (kind: JsonToken['kind'], offset: number, length: number, path: JsonPath): void => {
+    if (offset < end) tokens.push({ kind, offset, length, path });
+  };
+  try {
+    visit(marked ? ` ${text.slice(1)}` : text, {
+      onObjectProperty: (_name, offset, length) => add('name', offset, length, []),
+      onLiteralValue: (_value, offset, length, _line, _column, path) => add('value', offset, length, path()),
+      onComment: (offset, length) => add('comment', offset, length, []),
+      onError(error, offset) {
+        const code = printParseErrorCode(error);
+        if (harmless.includes(told(text, code, offset).message)) return;
+        if (code === 'CommaExpected' && beginsLine(text, offset)) return;
+        end = Math.min(end, offset);
+      },
+    });
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return { tokens: [], end: 0 };
+  }
+  return { tokens, end };
+}
+
+/** More than any manifest has; parsers give up somewhere behind it. */
+const deepest = 100;
+
+/** Where a text that no parser can read to its end gets too deep. */
+export function placeTooDeep(text: string): Position {
+  let depth = 0;
+  let inString = false;
+  let at = 0;
+  for (; at < text.length && depth <= deepest; at++) {
+    const character = text[at];
+    if (character === '"') inString = !inString;
+    else if (inString) at += character === '\\' ? 1 : 0;
+    else if (character === '{' || character === '[') depth++;
+    else if (character === '}' || character === ']') depth--;
+  }
+  return positionsIn(text)(Math.max(0, at - 1));
+}
+
+/** Whether a string begins there and a line with it: no quote before it on the line can be one too few. */
+function beginsLine(text: string, offset: number): boolean {
+  if (text[offset] !== '"') return false;
+  let before = offset;
+  while (before > 0 && /[ \t]/.test(text[before - 1] ?? '')) before--;
+  return before > 0 && /[\r\n]/.test(text[before - 1] ?? '');
 }
 
 function parses(text: string): boolean {

@@ -4,7 +4,7 @@ import type { Manifest } from '../domain/manifest.ts';
 import { type ManifestText, readManifest } from '../domain/manifest-reader.ts';
 import type { JsonPath } from '../domain/problem.ts';
 import { nearest } from '../domain/suggest.ts';
-import type { Position } from '../domain/text-position.ts';
+import { type Position, positionsIn } from '../domain/text-position.ts';
 import { notRegular, readRegularFile } from './regular-file.ts';
 
 /** A thousand services take less than 1 MiB, and boot waits. */
@@ -45,7 +45,10 @@ type Found =
  * @param root prefix of the paths, '' for this machine; messages name files without it
  */
 export function readManifestFiles(root: string, places: ManifestPlaces): Promise<ManifestSource> {
-  return readFound(find(root, places.manifest), findFragments(root, places.manifestDirectory));
+  const main = find(root, places.manifest);
+  const fragments = findFragments(root, places.manifestDirectory);
+  if (!main && !fragments) return Promise.resolve({ kind: 'missing' });
+  return readFound(main, fragments ?? []);
 }
 
 /**
@@ -63,29 +66,28 @@ export function readManifestFrom(
 }
 
 async function readFound(main: Found | undefined, fragments: readonly Found[]): Promise<ManifestSource> {
-  if (!main && fragments.length === 0) return { kind: 'missing' };
   const all = main ? [main, ...fragments] : fragments;
   const locator = () => locatorOf(all);
   const healthy = readFast(main, fragments);
   if (healthy) return { kind: 'read', manifest: healthy, visibleNames: [], locator };
   // something is odd: only now load the parser that knows positions
-  const { parseJsonTree } = await import('../domain/json-tree.ts');
-  const slow = (found: Found): ManifestText => parseSlowly(found, parseJsonTree);
+  const json = await import('../domain/json-tree.ts');
+  const slow = (found: Found): ManifestText => parseSlowly(found, json);
   const manifest = readManifest(main && slow(main), fragments.map(slow));
   const spoilt = new Set([...manifest.general, ...manifest.partial].map(({ file }) => file));
   const visibleNames = all
     .filter(({ file }) => spoilt.has(file))
-    .flatMap(({ text }) => (text === undefined ? [] : namesIn(text, parseJsonTree)));
+    .flatMap(({ text }) => (text === undefined ? [] : namesIn(text, json.parseJsonTree)));
   return { kind: 'read', manifest, visibleNames: [...new Set(visibleNames)], locator };
 }
 
 async function locatorOf(all: readonly Found[]): Promise<LocateIn> {
-  const { parseJsonTree } = await import('../domain/json-tree.ts');
+  const json = await import('../domain/json-tree.ts');
   const parsed = new Map<string, ManifestText>();
   return (file, path) => {
     const found = all.find((one) => one.file === file);
     if (!found) return undefined;
-    const text = parsed.get(file) ?? parseSlowly(found, parseJsonTree);
+    const text = parsed.get(file) ?? parseSlowly(found, json);
     parsed.set(file, text);
     return text.locate(path, 'value');
   };
@@ -110,9 +112,10 @@ function parseFast(found: Found): ManifestText | undefined {
   return parsed && { file: found.file, value: parsed.value, locate: () => undefined };
 }
 
-type ParseTree = typeof import('../domain/json-tree.ts').parseJsonTree;
+type JsonTreeModule = typeof import('../domain/json-tree.ts');
+type ParseTree = JsonTreeModule['parseJsonTree'];
 
-function parseSlowly(found: Found, parseJsonTree: ParseTree): ManifestText {
+function parseSlowly(found: Found, { parseJsonTree, placeTooDeep }: JsonTreeModule): ManifestText {
   const { file } = found;
   const unreadable = { file, value: undefined, locate: () => undefined };
   if ('reason' in found) return { ...unreadable, problems: [{ file, ...found.reason }] };
@@ -131,7 +134,8 @@ function parseSlowly(found: Found, parseJsonTree: ParseTree): ManifestText {
     return { file, value, duplicates, locate };
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    return { ...unreadable, problems: [{ file, message: 'is nested too deeply to be read' }] };
+    const position = placeTooDeep(found.text);
+    return { ...unreadable, problems: [{ file, position, message: 'is nested too deeply to be read' }] };
   }
 }
 
@@ -148,8 +152,9 @@ function find(root: string, file: string): Found | undefined {
     return { file, reason: { message: 'is UTF-16', hint: 'save it as UTF-8' }, text: wide };
   // U+FFFD stands for what is not UTF-8, if nobody wrote it: a TextDecoder for all would take longer
   const text = bytes.toString('utf8');
-  if (!text.includes('\ufffd') || isUtf8(bytes)) return { file, text };
-  return { file, reason: { message: 'is not valid UTF-8' }, text };
+  const bad = notUtf8(bytes, text);
+  if (bad === undefined) return { file, text };
+  return { file, reason: { message: 'is not valid UTF-8', position: positionsIn(text)(bad) }, text };
 }
 
 /** What some editors write; undefined for anything else. Read for the names that are in it. */
@@ -160,21 +165,29 @@ function decodeUtf16(bytes: Uint8Array): string | undefined {
   return new TextDecoder(littleEndian ? 'utf-16le' : 'utf-16be').decode(bytes);
 }
 
-function isUtf8(bytes: Uint8Array): boolean {
-  try {
-    new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    return true;
-  } catch {
-    return false;
+/**
+ * Where in a text the first byte is that is not UTF-8: there it has U+FFFD, which nobody wrote. A TextDecoder for all
+ * would take longer, and does not tell.
+ */
+function notUtf8(bytes: Buffer, text: string): number | undefined {
+  let [read, offset] = [0, 0];
+  for (let at = text.indexOf('\ufffd'); at >= 0; at = text.indexOf('\ufffd', read)) {
+    offset += Buffer.byteLength(text.slice(read, at));
+    // as it is in UTF-8
+    if (bytes.toString('hex', offset, offset + 3) !== 'efbfbd') return at;
+    offset += 3;
+    read = at + 1;
   }
+  return undefined;
 }
 
-function findFragments(root: string, directory: string): Found[] {
+/** @returns undefined if there is no entry of that name */
+function findFragments(root: string, directory: string): Found[] | undefined {
   let names: string[];
   try {
     names = readdirSync(root + directory);
   } catch (error) {
-    if (!exists(root + directory)) return [];
+    if (!exists(root + directory)) return undefined;
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     const what = code === 'ENOTDIR' ? { message: 'is not a directory' } : reason(error);
     return [{ file: directory, reason: what }];
@@ -303,6 +316,7 @@ export const permissionDenied = 'cannot be read: permission denied';
 
 interface Reason {
   readonly message: string;
+  readonly position?: Position;
   readonly hint?: string;
 }
 

@@ -311,6 +311,62 @@ test('values beside a problem are not shown', () => {
   expect(stdout).not.toContain('hunter2');
 });
 
+describe('an error that concerns all services keeps them down, which the last line says', () => {
+  const entries = '"app": {"environment": {"A": "op://v/i/f"}}, "b.service": {"environment": {"A": 1}}';
+  const services = `"services": {${entries}}`;
+  const last = (text: string, more: Readonly<Record<string, string>> = {}) =>
+    checkRoot({ ...hostFiles, [manifestJson]: text, ...more })
+      .stdout.trimEnd()
+      .split('\n')
+      .at(-1);
+
+  test.each([
+    ['no version', `{${services}}`, '2 errors'],
+    [
+      'unknown members',
+      `{"version": 1, "tokne": {}, ${services.replace('"A": 1', '"A": 1}, "x": {')}}`,
+      '3 errors',
+    ],
+    ['an unknown provider', `{"version": 1, "provider": {"type": "x"}, ${services}}`, '2 errors'],
+    ['services twice', `{"version": 1, ${services}, "services": {"b": {}}}`, '4 errors'],
+    ['no JSON', `{"version": 1, ${services}`, '1 error'],
+  ])('%s', (_, text, errors) => {
+    expect(last(text)).toBe(`${errors}, 0 warnings; all 2 services are kept down`);
+  });
+
+  test('one service, users, and what else there is', () => {
+    const one = '"services": {"a": {"environment": {"A": "x"}}}';
+    expect(last(`{${one}}`)).toBe('1 error, 0 warnings; the 1 service is kept down');
+    const users = '"sshKeys": {"me": {"privateKey": "op://v/i/f"}}';
+    expect(last(`{${one}, ${users}}`)).toBe(
+      '1 error, 0 warnings; the 1 service is kept down, and so are SSH keys of 1 user',
+    );
+    expect(last(`{${users}}`)).toBe('1 error, 0 warnings; SSH keys of 1 user are kept down');
+    expect(last('')).toBe('1 error, 0 warnings; 0 services without errors');
+    const fragment = {
+      '/etc/unit-secrets/manifest.d/a.json': '{"services": {"z": {"environment": {"A": "x"}}}}',
+    };
+    expect(last(`{${one}}`, fragment)).toBe('1 error, 0 warnings; all 2 services are kept down');
+    // of a file of manifest.d only what is in it
+    expect(
+      last(`{"version": 1, ${one}}`, { '/etc/unit-secrets/manifest.d/a.json': '{"services": {"z":' }),
+    ).toBe('1 error, 0 warnings; 1 service without errors');
+  });
+
+  test('of several manifests', () => {
+    const root = temporaryTree({ 'a.json': `{${services}}`, 'b.json': `{"version": 1, ${services}}` });
+    const { stdout } = unitSecrets(['check', join(root, 'a.json'), join(root, 'b.json')]);
+    expect(stdout).toContain('; 1 service without errors; 2 services are kept down\n');
+  });
+});
+
+test('an empty manifest.d is a manifest without entries', () => {
+  const root = temporaryTree({ '/etc/unit-secrets/manifest.d/': '' });
+  const expected = { exitCode: exitCodes.ok, stdout: 'no errors, 0 warnings: 0 services\n', stderr: '' };
+  expect(unitSecrets(['check', '--root', root])).toEqual(expected);
+  expect(unitSecrets(['check', join(root, 'etc/unit-secrets')])).toEqual(expected);
+});
+
 test('what does not exist is told to programs, too', () => {
   const { exitCode, stdout, stderr } = unitSecrets(['check', '--json', '/nowhere/a.json', '']);
   expect({ exitCode, stderr }).toEqual({

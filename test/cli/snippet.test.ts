@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { snippetOf, withoutValues } from '../../src/cli/snippet.ts';
+import { snippetOf } from '../../src/cli/snippet.ts';
 import { textWidth } from '../../src/domain/text-width.ts';
 
 test('a snippet has the line, and a caret below the place', () => {
@@ -40,9 +40,6 @@ test('control characters do not reach a terminal', () => {
   expect(snippetOf('a\u001b[31mb', { line: 1, column: 1 })).toBe('  1 | a [31mb\n    | ^');
 });
 
-test('values of a manifest are covered, names and references are not, and nothing moves', () => {
-  const text = '{"a": "hunter2", "b" : "op://v/i/f", "c\\"": ["x\\"y", "{{ op://v/i/f }}"]}';
-  const covered = withoutValues(text);
-  expect(covered).toBe('{"a": "·······", "b" : "op://v/i/f", "c\\"": ["····", "{{ op://v/i/f }}"]}');
-  expect(covered).toHaveLength(text.length);
+test('nothing of a line that is covered as a whole', () => {
+  expect(snippetOf('{\n  ····', { line: 2, column: 3 })).toBeUndefined();
 });

@@ -105,8 +105,19 @@ describe('an entry that is there and cannot be read is an error', () => {
   test('a file that is not UTF-8, of which the names are still seen', async () => {
     const text = JSON.stringify({ version: 1, services: { app: { environment: { A: '?' } } } });
     const source = await readText(Buffer.from(text.replace('?', '\xff'), 'latin1'));
-    expect(messages(source)).toEqual([`${manifestPath}: is not valid UTF-8`]);
+    expect(messages(source)).toEqual([`${manifestPath}:1:${text.indexOf('?') + 1}: is not valid UTF-8`]);
     expect(visible(source)).toEqual(['app']);
+  });
+
+  test.each<[string, Buffer, string]>([
+    ['none', Buffer.from('{\n"\ufffd😀": ÿ'), ''],
+    ['cut off', Buffer.concat([Buffer.from('{\n"\ufffd\ufffdü'), Buffer.from([0xe2, 0x82])]), '2:5'],
+    ['in the middle', Buffer.concat([Buffer.from('{\r\n"😀ü\ufffd": '), Buffer.from([0xff, 0x22])]), '2:9'],
+    ['a surrogate', Buffer.concat([Buffer.from('\ufffd'), Buffer.from([0xed, 0xa0, 0x80])]), '1:2'],
+  ])('of a file that is not UTF-8 the first place: %s', async (_, bytes, place) => {
+    const told = messages(await readText(bytes)).map((message) => message.replace(/^[^:]*:/, ''));
+    if (place === '') expect(told.join()).not.toContain('UTF-8');
+    else expect(told).toEqual([`${place}: is not valid UTF-8`]);
   });
 
   test('a file whose name is not UTF-8', async () => {
@@ -121,8 +132,10 @@ describe('an entry that is there and cannot be read is an error', () => {
   });
 
   test('a file that is nested without end', async () => {
-    const source = await readText(`{"services":{"app":{"environment":${'['.repeat(100_000)}`);
-    expect(messages(source)).toEqual([`${manifestPath}: is nested too deeply to be read`]);
+    const source = await readText(
+      `{"$schema":"]\\"{]","services":{\n"app":{"environment":${'['.repeat(100_000)}`,
+    );
+    expect(messages(source)).toEqual([`${manifestPath}:2:119: is nested too deeply to be read`]);
     expect(visible(source)).toEqual(['app']);
   });
 });
@@ -321,7 +334,7 @@ describe('the files of manifest.d', () => {
       [fragment('README.md')]: 'x',
       [fragment('more/a.json')]: '{',
     });
-    expect(await readFrom(root)).toEqual({ kind: 'missing' });
+    expect(outcome(await readFrom(root))).toEqual({ up: [], down: [], seen: [] });
     writeFileSync(join(root, fragment('a.json')), giving('a'));
     expect(outcome(await readFrom(root))).toEqual({ up: ['a'], down: [], seen: [] });
   });
@@ -337,10 +350,10 @@ describe('the files of manifest.d', () => {
     expect(outcome(await readFrom(root)).up).toEqual(['a', 'b']);
   });
 
-  test('are missing with an empty directory', async () => {
-    expect(await readFrom(temporaryTree({ [`${paths.manifestDirectory}/`]: '' }))).toEqual({
-      kind: 'missing',
-    });
+  test('are a manifest without entries where their directory is empty', async () => {
+    const source = await readFrom(temporaryTree({ [`${paths.manifestDirectory}/`]: '' }));
+    expect(outcome(source)).toEqual({ up: [], down: [], seen: [] });
+    expect(messages(source)).toEqual([]);
   });
 });
 
