@@ -548,7 +548,7 @@ export class ChaosMachine implements World, AsyncDisposable {
       if (!['inactive', 'failed'].includes(state))
         this.#violation('stopped', `${name}.service is ${state} though it was stopped`, `${name}.service`);
     }
-    await this.#leftovers(states);
+    await this.#leftovers();
     this.#hurt.clear();
     this.#revoked = false;
     return { healed };
@@ -657,11 +657,14 @@ export class ChaosMachine implements World, AsyncDisposable {
     );
   }
 
-  async #leftovers(states: ReadonlyMap<Name, string>): Promise<void> {
-    const down = names.filter(
-      (name) => !isInline(name) && ['inactive', 'failed'].includes(states.get(name) ?? ''),
-    );
-    const script = `
+  async #leftovers(): Promise<void> {
+    // whom a retry starts meanwhile is not down any more
+    const script = async (): Promise<string> => {
+      const states = await this.#states();
+      const down = names.filter(
+        (name) => !isInline(name) && ['inactive', 'failed'].includes(states.get(name) ?? ''),
+      );
+      return `
 ls -A ${queue} | grep -E '\\.(answer|new)$' | sed 's|^|${queue}/|'
 # one of a dead process has no secret, and is swept by whoever comes next
 for request in ${queue}/*.request; do pid=\${request##*/}; [ ! -e "/proc/\${pid%%-*}" ] || echo "$request"; done
@@ -669,11 +672,12 @@ find /run/unit-secrets ${'/run/epsilon /run/epsilon-else'} -name '.unit-secrets-
 ${down.map((name) => `[ ! -e '/run/unit-secrets/secrets/${name}' ] || echo '/run/unit-secrets/secrets/${name}'`).join('\n')}
 ps -eo stat=,pid=,comm= | grep '^Z' | sed 's/^/zombie /'
 :`;
+    };
     let last = '';
     try {
       await poll(
         async () => {
-          last = (await this.machine.exec(script)).stdout.trim();
+          last = (await this.machine.exec(await script())).stdout.trim();
           return last === '';
         },
         'leftovers to be gone',
