@@ -1,10 +1,10 @@
 import type { Answer } from '../domain/answer.ts';
 import { beginCoolDown, coolDownFailure, endCoolDown } from '../effects/cool-down.ts';
-import { readFetchState } from '../effects/fetch-state.ts';
+import { type FetchState, readFetchState } from '../effects/fetch-state.ts';
 import type { Lock } from '../effects/lock.ts';
 import { openOnePassword } from '../effects/onepassword-provider.ts';
 import type { RequestQueue } from '../effects/request-queue.ts';
-import { runningFetchers } from '../effects/running-fetchers.ts';
+import { startedFetchers } from '../effects/started-fetchers.ts';
 import { readOpenedToken } from '../effects/token.ts';
 import { uptime } from '../effects/uptime.ts';
 import { serve } from '../fetch/serve.ts';
@@ -53,7 +53,10 @@ export function serveOnePassword(
 /** How often to look who has been started, in milliseconds. */
 const lookEvery = 100;
 
-/** Who has been started and not asked yet. Whoever waits to try again has asked somebody else, and comes later. */
+/**
+ * Who has been started and not asked yet. Whoever waits to try again, or for an answer, has asked somebody else, and
+ * comes later.
+ */
 function watchArrivals(
   { root, queue }: TurnPlace,
   now: () => number,
@@ -65,11 +68,14 @@ function watchArrivals(
     hasAsked: (service) => asked.add(service),
     isOnTheWay: () => {
       if (now() < next) return isOnTheWay;
-      isOnTheWay = runningFetchers(root).some(
-        (service) => !asked.has(service) && readFetchState(queue, service)?.state !== 'backing-off',
+      isOnTheWay = startedFetchers(root).some(
+        (service) => !asked.has(service) && !hasAskedBefore(readFetchState(queue, service)),
       );
       next = now() + lookEvery;
       return isOnTheWay;
     },
   };
 }
+
+const hasAskedBefore = (state: FetchState | undefined): boolean =>
+  state?.state === 'waiting' || state?.state === 'backing-off';

@@ -47,8 +47,11 @@ export const longestTry = 30_000;
 const quiet = 200;
 /** but no longer than this before the first batch, */
 const longestGathering = 1_000;
-/** and than this before the next: those who start together but late cost one batch more, not one for each second. */
-const longestGatheringOfLate = 5_000;
+/**
+ * and than this altogether once our own answer is there: those who start together but late cost one batch more, not one
+ * for each second, and a sign-in less.
+ */
+const longestForOthers = 5_000;
 /** What is left of a request's time when it is gathered for no longer. */
 const enoughTime = 5_000;
 /** How long an answer may wait to be taken. */
@@ -72,7 +75,9 @@ export async function serve(own: string, outside: ServeWorld): Promise<Answer | 
   let ownAnswer: Answer | undefined;
   let session: Session | undefined;
   const handed: string[] = [];
-  let rounds = 0;
+  let ownAnswerAt: number | undefined;
+  /** Our own service waits meanwhile. */
+  const patienceLeft = (): number => (ownAnswerAt ?? world.now()) + longestForOthers - world.now();
   const goesOn = (): boolean => world.sound() && !(ownAnswer && world.isLate());
   /** Where many start, those who are late need not sign in again. */
   async function moreComes(): Promise<boolean> {
@@ -80,7 +85,7 @@ export async function serve(own: string, outside: ServeWorld): Promise<Answer | 
     while (session?.isOpen() && goesOn()) {
       const waited = world.now() - begin;
       const isQuiet = handed.length === 0 || waited >= quiet;
-      if (isQuiet && (waited >= longestGatheringOfLate || !world.isOnTheWay())) break;
+      if (patienceLeft() <= 0 || (isQuiet && !world.isOnTheWay())) break;
       await world.sleep(step);
       if (world.pending().length > 0) return true;
     }
@@ -92,13 +97,14 @@ export async function serve(own: string, outside: ServeWorld): Promise<Answer | 
       const opened = session ?? openIfAllowed(world);
       if (!('class' in opened)) session = opened;
       // the lock is ours until it is lost: then whoever has it answers
-      const longest = rounds++ === 0 ? longestGathering : longestGatheringOfLate;
+      const longest = ownAnswer ? Math.max(0, patienceLeft()) : longestGathering;
       const outcome = await Promise.race([round(opened, world, longest), world.lost]);
       if (outcome === undefined || !world.sound()) break;
       for (const [id, answer] of outcome) {
         done.add(id);
         if (id === own) {
           ownAnswer = answer;
+          ownAnswerAt = world.now();
           world.withdraw(id);
         } else {
           world.answer(id, answer);

@@ -256,6 +256,18 @@ describe('one batch', () => {
     expect(seen.batches).toHaveLength(1);
   });
 
+  test('nor for as long as more and more come: our own service waits', async () => {
+    const arrivals = Object.fromEntries(
+      Array.from({ length: 400 }, (_, index) => [index * 150, [`a${index}`]]),
+    );
+    const { of, seen } = world({ arrivals, onTheWayUntil: Number.POSITIVE_INFINITY });
+    expect(await serve('own', of)).toMatchObject({ ok: true });
+    expect(seen.now()).toBeLessThan(8_000);
+    // who has asked meanwhile has been answered
+    expect(seen.answers.size).toBeGreaterThan(40);
+    expect(seen.opened).toBe(1);
+  });
+
   test('nor beyond the end of our own time', async () => {
     const { of, seen } = world({ onTheWayUntil: Number.POSITIVE_INFINITY, lateAt: 2_000 });
     expect(await serve('own', of)).toMatchObject({ ok: true });
