@@ -19,7 +19,7 @@ import { tokenUnitName } from '../unit/common.ts';
 import { dropInName, paths } from '../unit/paths.ts';
 import type { ServiceChange, UnitTree } from '../unit/unit-changes.ts';
 import { waitingFor } from './fetch-progress.ts';
-import { restoreSet, restoreToken, servicesWithoutSet } from './lost-memory.ts';
+import { renewToken, restoreSet, restoreToken, servicesWithoutSet, tokenVerb } from './lost-memory.ts';
 import { planOfManifest, printChanges, printTemplates } from './plan.ts';
 import { withProgress } from './progress.ts';
 import { type RenderedFiles, renderedFiles } from './rendered-files.ts';
@@ -54,7 +54,8 @@ export function applyCommand(): Promise<ExitCode> {
     const tokenChanged = changes.units.some(({ path }) => path === tokenUnitName);
     const loaded = readLoadedUnits('');
     if (!(await restoreToken(loaded))) outcomes.push(exitCodes.temporaryFailure);
-    if (tokenChanged && isActive(tokenUnitName)) outcomes.push(await reload(tokenUnitName, tokenUnitName));
+    if (tokenChanged && isActive(tokenUnitName)) outcomes.push(await reopenToken(loaded));
+    else if (!(await renewToken(loaded))) outcomes.push(exitCodes.temporaryFailure);
     for (const one of affected(changes.services, loaded)) outcomes.push(await refresh(one, loaded));
     const failed = outcomes.filter((code) => code !== exitCodes.ok);
     const [first] = failed;
@@ -150,6 +151,8 @@ async function refresh(
     if (rendered !== exitCodes.ok) return rendered;
   }
   if (templates && !isOlder(service, newestOf(service, name, loaded))) return exitCodes.ok;
+  if (!refetch && isOlder(service, newestOf(service, name, loaded)))
+    log('info', `${service} was started before its secrets were fetched last`);
   if (isActive(service)) return attempt('try-restart', service, service, 'could not be restarted');
   // it failed with the error that the entry had, and nothing starts it for its service
   if (mended) systemctl(['reset-failed', '--', secrets]);
@@ -169,6 +172,9 @@ function newestOf(service: string, name: ServiceName, loaded: UnitTree): number 
 
 const reload = (unit: string, service: string): Promise<ExitCode> =>
   attempt('reload', unit, service, 'could not be reloaded');
+
+const reopenToken = (loaded: UnitTree): Promise<ExitCode> =>
+  attempt(tokenVerb(loaded), tokenUnitName, tokenUnitName, 'could not open the token anew');
 
 /** @param service whose fetch is told of while it is waited for */
 async function attempt(verb: string, unit: string, service: string, failure: string): Promise<ExitCode> {

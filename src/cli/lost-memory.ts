@@ -66,6 +66,43 @@ export async function restoreToken(loaded: UnitTree): Promise<boolean> {
 }
 
 /**
+ * Opens the token anew if what it is sealed in was replaced after it was opened. Best effort, as above: the token that
+ * was opened stays in use.
+ *
+ * @returns whether that went well, or was not needed
+ */
+export async function renewToken(loaded: UnitTree): Promise<boolean> {
+  const source = tokenSource(loaded);
+  if (source === undefined || !isNewer(source, paths.token) || !isActive(tokenUnitName)) return true;
+  const verb = tokenVerb(loaded);
+  log('info', `${source} is newer than the token that was opened: systemctl ${verb} ${tokenUnitName}`);
+  return await succeeds(verb, tokenUnitName);
+}
+
+/** What opens another token: a reload is given no credentials by systemd. */
+export const tokenVerb = (loaded: UnitTree): 'reload' | 'restart' =>
+  tokenSettings(loaded)?.has('TokenCredential') ? 'restart' : 'reload';
+
+const tokenSettings = (loaded: UnitTree) => readXSecrets(loaded.get(tokenUnitName) ?? '');
+
+/** The file that the token is in. */
+function tokenSource(loaded: UnitTree): string | undefined {
+  const settings = tokenSettings(loaded);
+  const [credential] = settings?.get('TokenCredential') ?? [];
+  if (credential !== undefined) return `/etc/credstore.encrypted/${credential}`;
+  return (settings?.get('TokenAge') ?? settings?.get('TokenFile'))?.[0];
+}
+
+/** By the time of the last change, which a copy does not take over. */
+function isNewer(path: string, than: string): boolean {
+  try {
+    return statSync(path).ctimeMs > statSync(than).ctimeMs;
+  } catch {
+    return false;
+  }
+}
+
+/**
  * Fetches the set of a service anew if it is gone although X-secrets.service is active.
  *
  * @returns whether that went well, or was not needed
@@ -106,8 +143,7 @@ async function succeeds(verb: string, unit: string): Promise<boolean> {
 }
 
 /** Whether the token unit has a token to open. */
-const opensToken = (loaded: UnitTree): boolean =>
-  readXSecrets(loaded.get(tokenUnitName) ?? '')?.get('Provider')?.[0] === '1password';
+const opensToken = (loaded: UnitTree): boolean => tokenSettings(loaded)?.get('Provider')?.[0] === '1password';
 
 /** Directories of the same name may be below the memory. */
 function isMounted(): boolean {

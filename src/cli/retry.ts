@@ -10,7 +10,7 @@ import { paths } from '../unit/paths.ts';
 import { serviceOf } from './fetch.ts';
 import { waitingFor } from './fetch-progress.ts';
 import { findService } from './known-service.ts';
-import { fetchAnew, restoreToken } from './lost-memory.ts';
+import { fetchAnew, renewToken, restoreToken } from './lost-memory.ts';
 import { withProgress } from './progress.ts';
 import { toExitCode } from './report-failure.ts';
 import { failureOf, knownServices } from './status-facts.ts';
@@ -41,6 +41,7 @@ export function retryCommand(name: string): Promise<ExitCode> {
     if (coolDown) throw new FailureError(coolDown);
     forgetFetchState(paths.queue, service);
     await restoreToken(loaded);
+    await renewToken(loaded);
     const wasActive = isActive(service);
     const isFetched = inline || !isActive(secrets) || (await fetchAnew(parsed));
     const { exitCode } = await withProgress(waitingFor(service, service), () =>

@@ -21,6 +21,8 @@ import {
 import { log } from '../effects/journal-log.ts';
 import { readSecret } from '../effects/prompt.ts';
 import { permanentFailure } from '../effects/read-limited.ts';
+import { tokenUnitName } from '../unit/common.ts';
+import { paths } from '../unit/paths.ts';
 import { readHostSettings, tokenIdentities } from './host-settings.ts';
 import { toExitCode } from './report-failure.ts';
 
@@ -65,6 +67,8 @@ export function tokenSealCommand(options: TokenSealOptions): Promise<ExitCode> {
     else createFile(path, sealed);
     log('info', `sealed the token of ${parsed.token.email} into ${path}`);
     log('info', `it can be opened by ${recipients.map(describeRecipient).join(', ')}`);
+    if (options.output === undefined && isThere(options.root + paths.token))
+      log('info', `services go on with the token before until "systemctl reload ${tokenUnitName}"`);
     return exitCodes.ok;
   });
 }

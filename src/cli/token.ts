@@ -5,7 +5,8 @@ import { quoteName } from '../domain/problem.ts';
 import { fetchedServices } from '../effects/fetched-services.ts';
 import { remove, writeNew } from '../effects/secret-directory.ts';
 import { addServices, noteServices } from '../effects/service-list.ts';
-import { readTokenCredential, readTokenFile } from '../effects/token.ts';
+import { readTokenFile } from '../effects/token.ts';
+import { readTokenCredential } from '../effects/token-credential.ts';
 import { readLoadedUnit } from '../effects/unit-reader.ts';
 import { tokenUnitName } from '../unit/common.ts';
 import { paths } from '../unit/paths.ts';
@@ -41,7 +42,11 @@ async function openToken(root: string, settings: ReadonlyMap<string, readonly st
   const identities = (settings.get('Identity') ?? []).map((path) => root + path);
   if (file !== undefined) install(root, readTokenFile(root + file), file);
   else if (credential !== undefined)
-    install(root, readTokenCredential(credential), `the credential ${quoteName(credential)}`);
+    install(
+      root,
+      readTokenCredential(credential, existsSync(root + paths.token)),
+      `the credential ${quoteName(credential)}`,
+    );
   else if (age !== undefined) install(root, await openSealed(root + age, identities), age);
   else {
     throw new FailureError({

@@ -76,23 +76,3 @@ export function readTokenFile(path: string): string {
     });
   }
 }
-
-/**
- * Reads a token that systemd has decrypted for this unit (systemd-creds(1)).
- *
- * @throws FailureError with 66 if the unit has no such credential
- */
-export function readTokenCredential(id: string): string {
-  const directory = process.env['CREDENTIALS_DIRECTORY'];
-  try {
-    if (directory !== undefined) return readFileSync(`${directory}/${id}`, 'utf8');
-  } catch {
-    // told below: whatever the reason, systemd did not put it there
-  }
-  throw new FailureError({
-    class: 'permanent',
-    exitCode: exitCodes.noInput,
-    message: `there is no credential ${JSON.stringify(id)}: systemd did not decrypt /etc/credstore.encrypted/${id}`,
-    hint: 'encrypted credentials need systemd 250 or later, "systemctl --version" tells; on an older one use {"age": PATH}',
-  });
-}

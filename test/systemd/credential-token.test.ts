@@ -36,6 +36,15 @@ test.each(['bookworm', 'trixie', 'sid'] as const)(
     expect((await environmentOf(machine, 'app.service')).get('KEY')).toBe('s3nt1nel');
     await machine.exec('systemctl reload app-secrets');
 
+    // a new one needs no more than a reload
+    await machine.exec(['sh', '-c', encrypt], { input: `${token.replace('ops_', 'ops_AA')}\n` });
+    await machine.exec('systemctl reload unit-secrets-token');
+    const opened = '/run/unit-secrets/token/1password-token';
+    expect(await machine.readBytes(opened)).toEqual(Buffer.from(token.replace('ops_', 'ops_AA')));
+    await machine.exec(['sh', '-c', encrypt], { input: `${token}\n` });
+    await machine.exec('unit-secrets apply');
+    expect(await machine.readBytes(opened)).toEqual(Buffer.from(token));
+
     // one of another name, and one that holds something else
     await machine.exec(['sh', '-c', encrypt.replace('=op-token', '=other')], { input: token });
     await machine.exec('systemctl restart unit-secrets-token', { check: false });

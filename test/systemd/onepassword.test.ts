@@ -245,6 +245,26 @@ describe.each(['bookworm', 'trixie'] as const)('secrets from 1Password on %s', (
     await expectRunning();
   });
 
+  test('after another token was sealed, retry opens it, as the message says', async () => {
+    const [stranger] = newAccount().serviceAccounts;
+    if (stranger === undefined) throw new Error('the emulator made no service account');
+    await machine.writeFile(sealedPath, seal(tokenOf(stranger, 'http://127.0.0.1:8080'), key));
+    await machine.exec('systemctl reload unit-secrets-token && systemctl stop app');
+    expect((await systemctl('start app')).code).not.toBe(0);
+    expect(await machine.exec('unit-secrets retry app', { check: false })).toMatchObject({
+      code: 77,
+      stderr: expect.stringContaining('create a new one and seal it; then "unit-secrets retry app"'),
+    });
+    await machine.writeFile(sealedPath, sealed);
+    const retried = await machine.exec('unit-secrets retry app', { check: false });
+    expect(retried).toMatchObject({
+      code: 0,
+      stderr: `${sealedPath} is newer than the token that was opened: systemctl reload unit-secrets-token.service\n`,
+    });
+    await expectRunning();
+    expect((await machine.exec('unit-secrets apply')).stderr).not.toContain('is newer than');
+  });
+
   test('a token that cannot be opened fails the token unit, which says why; the service comes up when it can', async () => {
     await systemctl('stop app');
     await machine.writeFile(sealedPath, seal(token, makeHostKey()));
