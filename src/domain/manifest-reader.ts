@@ -302,6 +302,8 @@ function refuseGenerated(
   if (!mayBe) return services;
   // shorter names first: one that is refused has no units whose names could be taken
   const generated = new Map<string, EntryOf<unknown>>();
+  /** Those that are not generated for the entry as it is. */
+  const reserved = new Set<string>();
   for (const entry of sshKeys) {
     for (const name of [
       entry.name.name,
@@ -313,16 +315,22 @@ function refuseGenerated(
     if (generated.has(entry.name.name)) continue;
     for (const suffix of ['secrets', 'config']) {
       const name = companionName(entry.name, suffix);
-      if (!generated.has(name)) generated.set(name, entry);
+      if (generated.has(name)) continue;
+      generated.set(name, entry);
+      if (suffix === 'config' && entry.entry.configs.length === 0) reserved.add(name);
     }
   }
   return services.filter((entry) => {
     const owner = generated.get(entry.name.name);
     if (!owner) return true;
+    const whose = naming(owner, entry);
+    const isOnlyReserved = reserved.has(entry.name.name);
     addTo(
       entry,
       [],
-      `${quoteName(entry.key)} is the name of a unit generated for ${naming(owner, entry)}`,
+      isOnlyReserved
+        ? `${quoteName(entry.key)} is the name of the unit that renders configs of ${whose}, should it have some`
+        : `${quoteName(entry.key)} is the name of a unit generated for ${whose}`,
       'remove the entry or rename the service',
     );
     return false;

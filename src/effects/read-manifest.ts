@@ -274,7 +274,7 @@ function namesOfObjects(text: string): string[] {
  * nothing is taken for one.
  */
 const nearlyNamed =
-  /(?<![A-Za-z0-9:_.\\@-])([A-Za-z0-9_\\-][A-Za-z0-9:_.\\@-]{0,254}?)["'`\u201c\u201d]?\s{0,100}[:=]?\s{0,100}\{(?!\{)/g;
+  /(?<![A-Za-z0-9:_.\\@-])([A-Za-z0-9_-][A-Za-z0-9:_.\\@-]{0,254}?)["'`\u201c\u201d]?\s{0,100}[:=]?\s{0,100}\{(?!\{)/g;
 
 /** Members that hold an object. */
 const formatWords = new Set([

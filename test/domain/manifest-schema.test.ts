@@ -13,7 +13,7 @@ import { wrong } from '../support/wrong-manifests.ts';
 
 /** What only the program can tell, as the schema's comment says. */
 const untold =
-  /is the same service as|is the name of a unit generated for|longer than the 128 KiB|longer than a line|must be a duration|already has a credential|is already that of/;
+  /is the same service as|is the name of (?:a|the) unit|longer than the 128 KiB|longer than a line|must be a duration|already has a credential|is already that of/;
 
 /** The name of a user with hyphens, which are longer when they are escaped. */
 const untoldName = /^"[^"]*-[^"]*" is too long for the name of a unit/;

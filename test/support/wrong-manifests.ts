@@ -512,7 +512,7 @@ const services: readonly WrongManifest[] = [
   untold(
     'an instance that is generated for another',
     member('services', '{"a-config@b":{"environment":{}},"a@b":{"environment":{}}}'),
-    '1:26: $.services["a-config@b"]: "a-config@b" is the name of a unit generated for "a@b" (remove the entry or rename the service)',
+    '1:26: $.services["a-config@b"]: "a-config@b" is the name of the unit that renders configs of "a@b", should it have some (remove the entry or rename the service)',
   ),
   one(
     'several errors at once',
