@@ -190,6 +190,40 @@ describe('what people are told', () => {
     await allIsWell();
   });
 
+  test('apply resets what an entry has left failed, and nothing of others', async () => {
+    // theirs, by its name: nothing is known of such a service
+    await machine.exec('systemd-run --quiet --unit=their-secrets --service-type=oneshot /bin/false || true');
+    const failed = async () =>
+      (await system('list-units --all --plain --no-legend --state=failed')).stdout.match(/^\S+/gm) ?? [];
+    const pendingRetry = async () => {
+      await machine.exec('systemctl stop app && mv /etc/unit-secrets/vault.age /root/');
+      expect((await system('start app')).code).not.toBe(0);
+      await machine.exec('mv /root/vault.age /etc/unit-secrets/');
+      await edit({ web });
+    };
+    await pendingRetry();
+    expect(await run('apply')).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(
+        /^systemctl reset-failed .*\bapp-secrets\.service: nothing describes \w+ any more$/m,
+      ),
+    });
+    expect(await failed()).toEqual(['their-secrets.service']);
+    await edit({ app, web });
+    expect((await run('apply')).code).toBe(0);
+    await machine.exec('systemctl start app');
+    await pendingRetry();
+    await machine.exec('systemctl daemon-reload');
+    expect(await failed()).toEqual(expect.arrayContaining(['app-retry.timer', 'app-secrets.service']));
+    expect((await run('apply')).stderr).toContain('app-secrets.service');
+    expect(await failed()).toEqual(['their-secrets.service']);
+    await machine.exec('systemctl reset-failed their-secrets');
+    await edit({ app, web });
+    expect((await run('apply')).code).toBe(0);
+    await machine.exec('systemctl start app');
+    await allIsWell();
+  });
+
   test('of a name in a file that is not JSON it is not said that it is a service', async () => {
     await machine.writeFile(
       manifestPath,
