@@ -19,6 +19,7 @@ import { tokenUnitName } from '../unit/common.ts';
 import { dropInName, paths } from '../unit/paths.ts';
 import type { ServiceChange, UnitTree } from '../unit/unit-changes.ts';
 import { waitingFor } from './fetch-progress.ts';
+import { resetLeftovers } from './leftovers.ts';
 import { renewToken, restoreSet, restoreToken, servicesWithoutSet, tokenVerb } from './lost-memory.ts';
 import { planOfManifest, printChanges, printTemplates } from './plan.ts';
 import { withProgress } from './progress.ts';
@@ -49,10 +50,12 @@ export function applyCommand(): Promise<ExitCode> {
     }
     printChanges(planned);
     printTemplates(templates);
+    const before = readLoadedUnits('');
     if (changes.units.length > 0) await reloadUnits();
     const outcomes: ExitCode[] = [];
     const tokenChanged = changes.units.some(({ path }) => path === tokenUnitName);
     const loaded = readLoadedUnits('');
+    resetLeftovers(before, loaded);
     if (!(await restoreToken(loaded))) outcomes.push(exitCodes.temporaryFailure);
     if (tokenChanged && isActive(tokenUnitName)) outcomes.push(await reopenToken(loaded));
     else if (!(await renewToken(loaded))) outcomes.push(exitCodes.temporaryFailure);

@@ -8,7 +8,8 @@ import { FailureError } from '../domain/failure.ts';
 import type { ConfigFile, Manifest, Service } from '../domain/manifest.ts';
 import { formatJsonPath, formatProblem, type Problem, quoteName } from '../domain/problem.ts';
 import { bareReferences, checkTemplate } from '../domain/render/check.ts';
-import { readManifestFiles, readManifestFrom } from '../effects/read-manifest.ts';
+import { unknownGroups } from '../effects/groups.ts';
+import { type LocateIn, readManifestFiles, readManifestFrom } from '../effects/read-manifest.ts';
 import { readTemplateFile } from '../effects/template-file.ts';
 import { paths } from '../unit/paths.ts';
 import { type Summarized, summary } from './check-summary.ts';
@@ -114,6 +115,7 @@ async function checkOne({ set, away }: Subject, options: CheckOptions): Promise<
     findings.push(...checkTemplates(service, declares, locate));
   }
   findings.push(...checkHostFiles(manifest, locate, away));
+  if (!away) findings.push(...checkGroups(manifest, await source.locator()));
   const templates = manifest.legible.flatMap(({ configs }) =>
     configs.map(({ template }) => locate(template)),
   );
@@ -246,6 +248,31 @@ function checkHostFiles(manifest: Manifest, locate: Locate, away: boolean): Find
     need(path, 'the encrypted credential', 'systemd-creds encrypt makes it');
   } else need(token.path, 'the token', 'another tool puts it there, perhaps at boot only', 'warning');
   return findings;
+}
+
+/** A group may come with a package, or by another tool, later. */
+function checkGroups({ services }: Manifest, placeOf: LocateIn): Finding[] {
+  const unknown = unknownGroups(services.flatMap(({ group }) => group ?? []));
+  return services.flatMap(({ name, file, group }): Finding[] => {
+    if (group === undefined || !unknown.has(group)) return [];
+    // as it may be written
+    const [key = name.name, position] =
+      [name.name, `${name.name}.service`]
+        .map((one) => [one, placeOf(file, ['services', one, 'group'])] as const)
+        .find(([, place]) => place !== undefined) ?? [];
+    const message = `this system has no group ${quoteName(group)}: the secrets of ${name.name}.service cannot be fetched`;
+    return [
+      {
+        severity: 'warning',
+        file,
+        ...(position === undefined ? {} : { position }),
+        path: ['services', key, 'group'],
+        message,
+        hint: `groupadd --system ${group} makes it`,
+        service: name.name,
+      },
+    ];
+  });
 }
 
 function stateOf(path: string): 'there' | 'missing' | 'hidden' {

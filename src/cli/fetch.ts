@@ -12,6 +12,7 @@ import { xSecretsText } from '../unit/x-secrets.ts';
 import { keptDown } from './kept-down.ts';
 import { type Obtaining, obtainFrom } from './obtain.ts';
 import { toExitCode } from './report-failure.ts';
+import { triedAgain } from './tried-again.ts';
 import { stateDirectory, writeSecretSet } from './write-secrets.ts';
 
 /**
@@ -71,7 +72,7 @@ async function requireUnchanged(root: string, unitName: string, unitDigest: stri
     class: 'transient',
     exitCode: exitCodes.temporaryFailure,
     message: 'the entry in the manifest was edited while its secrets were fetched',
-    hint: 'it is tried again by itself',
+    hint: triedAgain,
   });
 }
 

@@ -22,6 +22,7 @@ import type { ProviderPlan } from '../fetch/read-plan.ts';
 import { paths } from '../unit/paths.ts';
 import { askInTurn } from './ask-in-turn.ts';
 import { selfCommand } from './self.ts';
+import { triedAgain, triedAgainOrAtOnce } from './tried-again.ts';
 
 /** The longest that one try of a service that fetches alone may take, in milliseconds. */
 const longestTry = 30_000;
@@ -232,10 +233,7 @@ function withRemedy(failure: Failure, names: Names, unremembered: boolean): Fail
     const first = hint === '' ? 'when that is mended, ' : `${hint}then `;
     return { ...failure, hint: `${first}"${names.retry}", or "${names.reload}" if it runs` };
   }
-  const again =
-    failure.class === 'rate-limited'
-      ? 'it is tried again by itself'
-      : `it is tried again by itself, at once with "${names.retry}"`;
+  const again = failure.class === 'rate-limited' ? triedAgain : triedAgainOrAtOnce(names.retry);
   return { ...failure, hint: hint + again };
 }
 

@@ -11,6 +11,7 @@ import { serviceOf } from './fetch.ts';
 import { waitingFor } from './fetch-progress.ts';
 import { findService } from './known-service.ts';
 import { fetchAnew, renewToken, restoreToken } from './lost-memory.ts';
+import { planChanges } from './plan.ts';
 import { withProgress } from './progress.ts';
 import { toExitCode } from './report-failure.ts';
 import { failureOf, knownServices } from './status-facts.ts';
@@ -24,7 +25,7 @@ import { failureOf, knownServices } from './status-facts.ts';
 export function retryCommand(name: string): Promise<ExitCode> {
   return toExitCode(async () => {
     const loaded = readLoadedUnits('');
-    const { name: known, inline } = findService(knownServices(loaded), name);
+    const { name: known, inline, errors } = findService(knownServices(loaded), name);
     const parsed = serviceOf(known);
     const service = `${parsed.name}.service`;
     const secrets = inline ? service : `${companionName(parsed, 'secrets')}.service`;
@@ -36,6 +37,7 @@ export function retryCommand(name: string): Promise<ExitCode> {
         hint: `sudo unit-secrets retry ${name}`,
       });
     }
+    if (errors[0] !== undefined) throw await keptDownFailure(service, errors[0]);
     const token = readFetchState(paths.queue, service)?.token;
     const coolDown = token === undefined ? undefined : coolDownFailure(paths.queue, token);
     if (coolDown) throw new FailureError(coolDown);
@@ -60,6 +62,27 @@ export function retryCommand(name: string): Promise<ExitCode> {
       message: `${service} could not be started${reason === undefined ? '' : `: ${reason}`}`,
       hint: `systemctl status ${[...new Set([service, secrets])].join(' ')} unit-secrets-token.service`,
     });
+  });
+}
+
+/**
+ * Of an entry that is loaded with an error there is nothing to fetch, and nothing to start: it has to be corrected, or
+ * what was corrected has to be loaded.
+ */
+async function keptDownFailure(service: string, error: string): Promise<FailureError> {
+  const next = (await planChanges('')).changes.services.find((one) => one.service === service)?.change;
+  const failed = isActive(service)
+    ? `nothing can be fetched for ${service}, which runs on`
+    : `${service} could not be started: it is kept down`;
+  const isRight = next === 'mended' || next === 'released';
+  const why = next === 'mended' ? 'its entry is right now' : 'the manifest does not name it any more';
+  return new FailureError({
+    class: 'permanent',
+    exitCode: exitCodes.problems,
+    message: isRight ? `${failed}, as ${why} but what is loaded is older` : `${failed}: ${error}`,
+    hint: isRight
+      ? `run unit-secrets apply, then systemctl start ${service}`
+      : 'correct it, then run unit-secrets apply',
   });
 }
 

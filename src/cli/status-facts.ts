@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
 import { parseDuration } from '../domain/duration.ts';
+import { meaningOfStatus, noCredentials } from '../domain/exit-status.ts';
 import { companionName, parseServiceName, serviceKey } from '../domain/service-name.ts';
 import { type FetchState, readFetchState } from '../effects/fetch-state.ts';
 import { readXSecrets } from '../effects/ini.ts';
@@ -8,8 +9,9 @@ import { lastError } from '../effects/unit-journal.ts';
 import { uptime } from '../effects/uptime.ts';
 import { dropInName, paths } from '../unit/paths.ts';
 import { serviceOf, type UnitTree } from '../unit/unit-changes.ts';
-import { keptDown } from './kept-down.ts';
+import { keptDown, onceKeptDown } from './kept-down.ts';
 import { isSetGone } from './lost-memory.ts';
+import { withoutPromise } from './tried-again.ts';
 
 /** How a unit stands (systemctl(1), "show"). */
 export interface UnitStatus {
@@ -26,6 +28,8 @@ export interface UnitStatus {
   readonly invocation?: string;
   /** `ExecMainStatus=`, if it is not 0: an exit status, or the number of a signal. */
   readonly exitStatus?: number;
+  /** Whether its last start was skipped, as a condition was not met; absent if not. */
+  readonly skipped?: true;
   /** `StatusText=`: what it says of itself. */
   readonly text?: string;
 }
@@ -57,12 +61,14 @@ const properties = [
   'InvocationID',
   'ExecMainStatus',
   'StatusText',
+  'ConditionResult',
+  'ConditionTimestampMonotonic',
   'StateChangeTimestampMonotonic',
   'NextElapseUSecMonotonic',
 ];
 
 /** The services of the loaded units, in the order of their names. */
-export function knownServices(loaded: UnitTree): { readonly name: string; readonly inline: boolean }[] {
+export function knownServices(loaded: UnitTree): Pick<ServiceStatus, 'name' | 'inline' | 'errors'>[] {
   return entriesOf(loaded);
 }
 
@@ -114,10 +120,12 @@ function statusOf(entry: Entry, shown: ReadonlyMap<string, ReadonlyMap<string, s
   const of = (unit: string): UnitStatus => unitStatus(unit, shown.get(unit) ?? new Map());
   const service = of(units.service);
   const secrets = of(units.secrets);
-  const fetch = readFetchState(paths.queue, units.service);
+  const retries = of(units.retry).state === 'active';
+  const told = (text: string): string => (retries ? text : withoutPromise(text));
+  const fetch = withHint(readFetchState(paths.queue, units.service), told);
   const elapse = parseDuration(shown.get(units.retry)?.get('NextElapseUSecMonotonic') ?? '');
   const nextStart =
-    service.state !== 'active' && of(units.retry).state === 'active' && elapse !== undefined
+    service.state !== 'active' && retries && elapse !== undefined
       ? Math.max(0, elapse - uptime())
       : undefined;
   const status: ServiceStatus = {
@@ -131,7 +139,15 @@ function statusOf(entry: Entry, shown: ReadonlyMap<string, ReadonlyMap<string, s
     ...(nextStart === undefined ? {} : { nextStart }),
   };
   const trouble = troubleOf(status);
-  return trouble === undefined ? status : { ...status, trouble };
+  return trouble === undefined ? status : { ...status, trouble: told(trouble) };
+}
+
+/** A state with its hint as it is to be told; without one that says nothing then. */
+function withHint(state: FetchState | undefined, told: (hint: string) => string): FetchState | undefined {
+  if (state?.failure?.hint === undefined) return state;
+  const { hint: last, ...failure } = state.failure;
+  const hint = told(last);
+  return { ...state, failure: { ...failure, ...(hint === '' ? {} : { hint }) } };
 }
 
 function unitStatus(unit: string, shown: ReadonlyMap<string, string>): UnitStatus {
@@ -142,6 +158,9 @@ function unitStatus(unit: string, shown: ReadonlyMap<string, string>): UnitStatu
   const invocation = shown.get('InvocationID');
   const text = shown.get('StatusText');
   const exitStatus = Number(shown.get('ExecMainStatus') ?? 0);
+  // it is "no" for a unit that was never started, too
+  const skipped =
+    shown.get('ConditionResult') === 'no' && Number(shown.get('ConditionTimestampMonotonic') ?? 0) > 0;
   return {
     unit,
     state:
@@ -155,12 +174,10 @@ function unitStatus(unit: string, shown: ReadonlyMap<string, string>): UnitStatu
     ...(reload === undefined || reload === '' || reload === 'success' ? {} : { reloadResult: reload }),
     ...(invocation === undefined || invocation === '' ? {} : { invocation }),
     ...(exitStatus > 0 ? { exitStatus } : {}),
+    ...(skipped ? { skipped: true } : {}),
     ...(text === undefined || text === '' ? {} : { text }),
   };
 }
-
-/** systemd.exec(5), "PROCESS EXIT CODES": EXIT_CREDENTIALS. */
-const noCredentials = 243;
 
 /**
  * Why a service could not be started, as the units tell in which its secrets are fetched and rendered; undefined if
@@ -169,14 +186,15 @@ const noCredentials = 243;
 export function failureOf(loaded: UnitTree, name: string): string | undefined {
   const entry = entriesOf(loaded).find((one) => one.name === name);
   if (!entry) return undefined;
-  const { units, inline } = entry;
+  const { units, inline, errors } = entry;
+  if (errors.length > 0) return `it is kept down: ${errors[0]}`;
   const names = inline ? [units.service] : [units.secrets, units.config];
-  const failed = [...showUnits(names, properties)]
-    .map(([unit, shown]) => unitStatus(unit, shown))
-    // one that fetches itself may be about to be started again
-    .find(({ state }) => state === 'failed' || (inline && state !== 'missing'));
-  if (!failed) return undefined;
-  return inline ? toldBy(failed) : reasonOf(failed, units.service);
+  const all = [...showUnits(names, properties)].map(([unit, shown]) => unitStatus(unit, shown));
+  // one that fetches itself may be about to be started again
+  const failed = all.find(({ state }) => state === 'failed' || (inline && state !== 'missing'));
+  if (failed) return inline ? toldBy(failed) : reasonOf(failed, units.service);
+  const skipped = all.find(isSkipped);
+  return skipped && skippedText(skipped);
 }
 
 /** What a unit has told last in its present or last run; undefined if nothing. */
@@ -195,6 +213,8 @@ function troubleOf(status: ServiceStatus): string | undefined {
     if (unit?.state === 'masked') return `${unit.unit} is masked`;
     if (unit?.state === 'failed') return reasonOf(unit, service.unit);
   }
+  const skipped = [secrets, config].find((unit) => unit && isSkipped(unit));
+  if (skipped && service.state !== 'active') return skippedText(skipped);
   const parsed = secrets?.state === 'active' ? parseServiceName(name) : undefined;
   if (parsed?.ok && isSetGone(parsed.service))
     return `what was fetched for it is gone from ${paths.secrets}, though ${secrets?.unit} is active: unit-secrets retry ${name} fetches it anew`;
@@ -218,6 +238,11 @@ function troubleOf(status: ServiceStatus): string | undefined {
   return undefined;
 }
 
+const isSkipped = ({ state, skipped }: UnitStatus): boolean => state === 'inactive' && skipped === true;
+
+const skippedText = ({ unit }: UnitStatus): string =>
+  `${unit} was skipped, as a condition in it was not met: systemctl status ${unit} tells which`;
+
 /** Why a unit of ours failed: in its own words, if this user can read them. */
 function reasonOf(status: UnitStatus, service: string): string {
   const { unit, exitStatus, result, text } = status;
@@ -229,8 +254,9 @@ function reasonOf(status: UnitStatus, service: string): string {
   if (exitStatus === noCredentials)
     return `${unit} has no token (systemctl status unit-secrets-token.service tells why)`;
   const told = toldBy(status);
-  if (told === keptDown(service))
-    return `it was kept down and does not come up by itself, but its entry is right now: systemctl start ${service}`;
+  if (told === keptDown(service)) return onceKeptDown(service);
+  const meaning = exitStatus === undefined ? undefined : meaningOfStatus(exitStatus);
+  if (meaning !== undefined) return `${unit} failed: ${meaning}`;
   return told ?? text ?? `${unit} failed (${result ?? 'unknown'})`;
 }
 

@@ -188,7 +188,9 @@ function factsOf(status: ServiceStatus): Fact[] {
 function describe(key: string, { unit, state, since: seconds, result, text }: UnitStatus): Fact {
   const how = result === undefined ? '' : ` (${result})`;
   const when = seconds === undefined ? '' : ` for ${span(seconds)}`;
-  return { key, state, text: `${unit} ${state}${how}${when}${text === undefined ? '' : `: ${text}`}` };
+  // what it said when it was last active is not said of it now
+  const said = text === undefined || state === 'inactive' ? '' : `: ${text}`;
+  return { key, state, text: `${unit} ${state}${how}${when}${said}` };
 }
 
 /** As one text. */

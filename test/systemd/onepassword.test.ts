@@ -115,6 +115,29 @@ describe.each(['bookworm', 'trixie'] as const)('secrets from 1Password on %s', (
     await expectRunning();
   });
 
+  test('of a service that was stopped before its secrets came nobody is told that they are tried again', async () => {
+    await load(manifest({ fetch: { tries: 1, timeout: '20s', retryEvery: '1h' } }, { app }));
+    await systemctl('stop app');
+    await systemctl('stop op-emulator');
+    expect((await systemctl('start app')).code).not.toBe(0);
+    const told = async (command: string) =>
+      (await machine.exec(`unit-secrets ${command}`, { check: false })).stdout;
+    expect(await told('status app')).toMatch(/trouble .*it is tried again by itself/);
+    expect(await told('doctor')).toMatch(/^error +services: app: /m);
+    await systemctl('stop app');
+    for (const command of ['status', 'status app', 'status --json']) {
+      expect(await told(command)).toContain('1Password could not be reached');
+      expect(await told(command)).not.toContain('by itself');
+    }
+    expect(await told('doctor')).toMatch(/^warning services: app is stopped, /m);
+    expect(await told('doctor')).not.toMatch(/^error +services: /m);
+    await systemctl('start op-emulator');
+    await load(manifest(quick, { app }));
+    await machine.waitFor(() => control('GET', '/control/faults'), 'the emulator to be back');
+    expect((await systemctl('start app')).code).toBe(0);
+    await expectRunning();
+  });
+
   test('a restart needs nobody', async () => {
     await systemctl('stop op-emulator');
     expect((await systemctl('restart app')).code).toBe(0);

@@ -83,7 +83,19 @@ describe('what people are told', () => {
       await machine.exec('systemctl daemon-reload && systemctl stop app');
       expect((await system('start app')).code).not.toBe(0);
       expect((await run('status')).stdout).toMatch(/^app .*kept down: /m);
+      const { code, stderr } = await run('retry app');
+      expect(stderr).toMatch(
+        /^app\.service could not be started: it is kept down: \S+manifest\.json:\d+:\d+: \$\.services\.app/,
+      );
+      expect(stderr).not.toContain('right now');
+      expect(code).toBe(1);
       await edit({ app, web });
+      expect(await run('retry app')).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(
+          /what is loaded is older \(run unit-secrets apply, then systemctl start app\.service\)$/m,
+        ),
+      });
     };
     await breakAndStart();
     await machine.exec('systemctl daemon-reload');
@@ -131,6 +143,84 @@ describe('what people are told', () => {
     expect((await system('start app')).code).not.toBe(0);
     expect((await run('status')).stdout).toMatch(/^app .*app-secrets\.service was killed \(SIGKILL\)/m);
     await machine.exec(`rm ${dropIn}; systemctl daemon-reload; systemctl start app`);
+    await allIsWell();
+  });
+
+  test('secrets that a condition keeps from being fetched are said to be skipped', async () => {
+    const dropIn = '/etc/systemd/system/app-secrets.service.d/condition.conf';
+    await machine.writeFile(dropIn, '[Unit]\nConditionPathExists=/nonexistent\n');
+    await machine.exec('systemctl daemon-reload && systemctl stop app');
+    expect((await system('start app')).code).not.toBe(0);
+    for (const command of ['status', 'status app', 'doctor']) {
+      const { code, stdout } = await run(command);
+      expect(stdout).toMatch(/app-secrets\.service was skipped, .*systemctl status app-secrets\.service/);
+      expect(stdout).not.toContain('fetched\n');
+      expect(code).toBe(1);
+    }
+    expect(await run('retry app')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('app-secrets.service was skipped, '),
+    });
+    await machine.exec(`rm ${dropIn}; systemctl daemon-reload; systemctl start app`);
+    await allIsWell();
+  });
+
+  test('a group that does not exist is told by all', async () => {
+    await edit({ app: { ...app, group: 'nosuchgrp' }, web });
+    expect(await run('check')).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(
+        /^warning: \S+manifest\.json:\d+:\d+: \$\.services\.app\.group: this system has no group "nosuchgrp": .*$/m,
+      ),
+    });
+    expect(await run('doctor')).toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(
+        /^error +groups: .* nosuchgrp: .* app\.service .*\n +groupadd --system nosuchgrp/m,
+      ),
+    });
+    await machine.exec('systemctl daemon-reload && systemctl stop app');
+    const { code, stderr } = await run('retry app');
+    expect(stderr).toContain('the group of its entry does not exist (216/GROUP)');
+    expect(code).toBe(1);
+    expect((await run('status')).stdout).toMatch(/^app .*the group of its entry does not exist/m);
+    await edit({ app, web });
+    expect((await run('check')).stdout).toMatch(/^no errors, 0 warnings/);
+    await machine.exec('systemctl daemon-reload; systemctl start app');
+    await allIsWell();
+  });
+
+  test('apply resets what an entry has left failed, and nothing of others', async () => {
+    // theirs, by its name: nothing is known of such a service
+    await machine.exec('systemd-run --quiet --unit=their-secrets --service-type=oneshot /bin/false || true');
+    const failed = async () =>
+      (await system('list-units --all --plain --no-legend --state=failed')).stdout.match(/^\S+/gm) ?? [];
+    const pendingRetry = async () => {
+      await machine.exec('systemctl stop app && mv /etc/unit-secrets/vault.age /root/');
+      expect((await system('start app')).code).not.toBe(0);
+      await machine.exec('mv /root/vault.age /etc/unit-secrets/');
+      await edit({ web });
+    };
+    await pendingRetry();
+    expect(await run('apply')).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(
+        /^systemctl reset-failed .*\bapp-secrets\.service: nothing describes \w+ any more$/m,
+      ),
+    });
+    expect(await failed()).toEqual(['their-secrets.service']);
+    await edit({ app, web });
+    expect((await run('apply')).code).toBe(0);
+    await machine.exec('systemctl start app');
+    await pendingRetry();
+    await machine.exec('systemctl daemon-reload');
+    expect(await failed()).toEqual(expect.arrayContaining(['app-retry.timer', 'app-secrets.service']));
+    expect((await run('apply')).stderr).toContain('app-secrets.service');
+    expect(await failed()).toEqual(['their-secrets.service']);
+    await machine.exec('systemctl reset-failed their-secrets');
+    await edit({ app, web });
+    expect((await run('apply')).code).toBe(0);
+    await machine.exec('systemctl start app');
     await allIsWell();
   });
 

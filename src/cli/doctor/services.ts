@@ -1,10 +1,12 @@
 import { existsSync } from 'node:fs';
 import type { Manifest } from '../../domain/manifest.ts';
 import { companionName } from '../../domain/service-name.ts';
+import { unknownGroups } from '../../effects/groups.ts';
 import { showUnits, systemctl } from '../../effects/systemctl.ts';
 import { dropInName } from '../../unit/paths.ts';
 import type { UnitTree } from '../../unit/unit-changes.ts';
-import { serviceStatuses } from '../status-facts.ts';
+import { onceKeptDown } from '../kept-down.ts';
+import { type ServiceStatus, serviceStatuses } from '../status-facts.ts';
 import { error, type HostFinding, ok, warning } from './finding.ts';
 
 /** What X-secrets.service is ordered behind: a service that comes before one of them closes a cycle. */
@@ -53,6 +55,7 @@ export function checkServices(manifest: Manifest, loaded: UnitTree): HostFinding
   return [
     ...findings,
     ...checkStanding(loaded),
+    ...checkGroups(manifest),
     ...checkDirectories(manifest),
     ...checkOrphans(manifest, loaded),
   ];
@@ -60,11 +63,34 @@ export function checkServices(manifest: Manifest, loaded: UnitTree): HostFinding
 
 /** What `status` finds wrong is wrong here, too; of services that are not there more is told above. */
 function checkStanding(loaded: UnitTree): HostFinding[] {
-  return serviceStatuses(loaded).flatMap(({ name, service, trouble }) =>
-    trouble === undefined || service.state === 'missing'
-      ? []
-      : [error('services', `${name}: ${trouble}`, `unit-secrets status ${name}`)],
+  return serviceStatuses(loaded).flatMap((status) => {
+    const { name, service, trouble } = status;
+    if (trouble === undefined || service.state === 'missing') return [];
+    if (!isStopped(status)) return [error('services', `${name}: ${trouble}`, `unit-secrets status ${name}`)];
+    const message = `${name} is stopped, and could not be given its secrets before: ${trouble}`;
+    return [warning('services', message, `nothing, or unit-secrets retry ${name}, which starts it`)];
+  });
+}
+
+/** Whether a service is down and nobody wants it: else the fetch that has failed would be about to be tried again. */
+function isStopped({ service, secrets, errors, nextStart, trouble }: ServiceStatus): boolean {
+  return (
+    service.state === 'inactive' &&
+    secrets?.state === 'failed' &&
+    nextStart === undefined &&
+    errors.length === 0 &&
+    trouble !== onceKeptDown(service.unit)
   );
+}
+
+/** systemd starts no unit with a group that it does not find, such as X-secrets.service. */
+function checkGroups({ services }: Manifest): HostFinding[] {
+  const unknown = unknownGroups(services.flatMap(({ group }) => group ?? []));
+  return [...unknown].map((group) => {
+    const units = services.filter((one) => one.group === group).map(({ name }) => `${name.name}.service`);
+    const message = `this system has no group ${group}: the secrets of ${units.join(', ')} cannot be fetched`;
+    return error('groups', message, `groupadd --system ${group}, or correct "group" in the manifest`);
+  });
 }
 
 /** A runtime directory that another unit has, too, is deleted by whichever stops first. */
