@@ -55,6 +55,12 @@ interface Case {
   readonly mayFail?: readonly RegExp[];
 }
 
+/** Where /tmp cannot be written to, systemd 252 starts nothing that has `PrivateDevices=`. */
+const readOnlyTable = `LABEL=root / ext4 ro 0 0
+LABEL=config /srv ext4 ro 0 0
+tmpfs /tmp tmpfs mode=1777,nosuid,nodev 0 0
+`;
+
 const cases = {
   /** Secrets from 1Password over the network. */
   first: { provider: '1password' },
@@ -215,7 +221,7 @@ class Machine {
         write: {
           '/etc/unit-secrets/manifest.json': manifestOf(options),
           ...(provider === '1password' ? { '/etc/unit-secrets/1password-token.age': seal(token, key) } : {}),
-          ...(readOnly ? { '/etc/fstab': 'LABEL=root / ext4 ro 0 0\nLABEL=config /srv ext4 ro 0 0\n' } : {}),
+          ...(readOnly ? { '/etc/fstab': readOnlyTable } : {}),
         },
         remove: generator ? [] : ['/usr/lib/systemd/system-generators/unit-secrets-generator'],
       });
